@@ -17,7 +17,6 @@ pub trait Payload {
     /// object in one of them is an object in all, or `null` in the last. So implementations must keep a `null` member
     /// when they merge two *patches*. No patch can express that a member was removed and then replaced by something
     /// else.
-    /// that a member is gone and that something else has come in its place.
     fn merge(&self, newer: &Self) -> Self;
 
     /// `self` and `newer` added up, field by field: numbers add, objects recurse, and whatever is not a

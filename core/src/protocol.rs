@@ -33,10 +33,10 @@ pub use error::{ErrorCode, WireError};
 pub use flow::FlowSpec;
 pub use message::MessageRoom;
 
-/// The WebSocket subprotocol that names this vocabulary and its encoding.
+/// The WebSocket subprotocol that stands for these frames and their encoding.
 pub const SUBPROTOCOL: &str = "tidegate.v1.json";
 
-/// A topic, and how far a subscriber has seen it.
+/// A topic, and a subscriber's position in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicPosition {
     /// The topic.
@@ -53,8 +53,8 @@ pub struct PublishRequest<P> {
     pub topic: Topic,
     /// The payload.
     pub payload: P,
-    /// Whether the publication is terminal. If absent, the terminal rule examines the payload: once, where the
-    /// publication enters. What has entered is terminal only if this says so.
+    /// Whether the publication is terminal. If absent, the terminal rule examines the payload, once, where the
+    /// publication enters the system. From then on, only this counts.
     pub end: Option<StatedEnd>,
     /// Idempotency key: a publish that repeats a key on the same topic is answered with the position of the first.
     pub id: Option<String>,
@@ -74,7 +74,7 @@ impl<P> PublishRequest<P> {
         }
     }
 
-    /// The reason for which the publication ends its topic, if it is said to.
+    /// The reason for which the publication ends its topic, if it does.
     pub fn end_reason(&self) -> Option<EndReason> {
         self.end.and_then(StatedEnd::reason)
     }
@@ -108,7 +108,7 @@ pub struct SubscribeRequest {
     /// gone. At most [`DURABLE_NAME_BYTES_MAX`](crate::limits::DURABLE_NAME_BYTES_MAX) bytes. A hub without connections
     /// remembers nothing.
     pub durable: Option<DurableName>,
-    /// What happens to its publications while the connection is too slow; `None` for what the flow implies. Not with
+    /// What happens to its publications while the connection is slow; `None` for what the flow implies. Not with
     /// [`durable`](Self::durable): a subscriber that has to process each publication can't miss any.
     pub slow: Option<Slow>,
 }
@@ -138,7 +138,7 @@ pub enum Start {
 }
 
 impl Start {
-    /// The part of it that concerns what a pattern matches.
+    /// The part of it that concerns the topics of a pattern.
     #[must_use]
     pub fn of(&self, pattern: &Pattern) -> Self {
         match self {
@@ -152,51 +152,52 @@ impl Start {
     }
 }
 
-/// A connection that a browser's tabs share, and which of those that they had one after the other it is.
+/// Identifies a connection that a browser's tabs share, and its place in the sequence of such connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTerm {
-    /// What the tabs, and nobody else, know: a random text of 1 to [`GROUP_BYTES_MAX`](crate::limits::GROUP_BYTES_MAX) bytes.
+    /// The tabs' secret: a random text of 1 to [`GROUP_BYTES_MAX`](crate::limits::GROUP_BYTES_MAX) bytes that nobody
+    /// else knows.
     pub group: String,
-    /// Whose connection it is. The server closes those of earlier terms.
+    /// The leadership that the connection belongs to. The server closes connections of earlier terms.
     pub term: Term,
 }
 
-/// What a client says.
+/// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame<P> {
     /// Opens the session. Optional: any other first frame opens it without a token.
     Hello {
-        /// Proves who the client is.
+        /// Authenticates the client.
         token: Option<String>,
         /// Names the client's software, for logs.
         client: Option<String>,
-        /// The connection is one that a browser's tabs share.
+        /// Set if a browser's tabs share the connection.
         group: Option<GroupTerm>,
     },
     /// Subscribes to a pattern.
     Subscribe(SubscribeRequest),
     /// Ends a subscription.
     Unsubscribe {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
     },
-    /// Everything up to these positions is dealt with, and need not be sent again to this durable subscription.
+    /// Everything up to these positions has been processed, and need not be sent again to this durable subscription.
     Ack {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
-        /// How far, by topic.
+        /// The positions, one for each topic.
         positions: Vec<TopicPosition>,
     },
-    /// Ends a durable subscription, and with it what the server remembers of it. Answered as [`ClientFrame::Unsubscribe`] is.
+    /// Ends a durable subscription and deletes its cursor. Answered like [`ClientFrame::Unsubscribe`].
     Forget {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
     },
     /// Changes a subscription's flow.
     Flow {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
-        /// The flow from now on.
+        /// The new flow.
         flow: Flow,
     },
     /// Publishes.
@@ -206,30 +207,31 @@ pub enum ClientFrame<P> {
         /// What to publish.
         publish: PublishRequest<P>,
     },
-    /// Is present in a topic, for as long as the connection lasts. A second one with the same number replaces the first.
+    /// Makes a key present in a topic while the connection lasts. Another one with the same number replaces the
+    /// presence.
     Track {
         /// The client's number for this presence; an error carries it.
         request: u64,
-        /// Where.
+        /// The topic.
         topic: Topic,
-        /// Who.
+        /// The key.
         key: Key,
-        /// What it says of itself.
+        /// The meta, which describes the key there.
         meta: P,
     },
-    /// Is present there no more.
+    /// Ends a presence.
     Untrack {
         /// The client's number for the presence.
         request: u64,
     },
-    /// Wants to know who is present in a topic, answered by [`ServerFrame::PresenceState`].
+    /// Watches who is present in a topic; answered by [`ServerFrame::PresenceState`].
     Watch {
         /// The client's number for this request; an error carries it.
         request: u64,
         /// The topic.
         topic: Topic,
     },
-    /// Wants to know it no more.
+    /// Ends a watch.
     Unwatch {
         /// The topic.
         topic: Topic,
@@ -240,23 +242,23 @@ pub enum ClientFrame<P> {
     Pong,
 }
 
-/// What a server says.
+/// A frame from a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame<P> {
-    /// The session is open, or goes on with another token.
+    /// The session is open, or continues with a new token.
     Welcome {
         /// How long a connection may be silent before the server asks for a sign of life, in milliseconds.
         heartbeat_ms: u64,
-        /// How long the client may do what its token allows, in milliseconds; absent for without end.
+        /// How long the client's token remains valid, in milliseconds; absent if it doesn't expire.
         expires_in_ms: Option<u64>,
-        /// The longest message that the server takes, in bytes; absent where it doesn't say.
+        /// The longest message that the server accepts, in bytes; absent if it isn't stated.
         message_bytes_max: Option<u64>,
-        /// How often this connection may publish; absent for as often as it can.
+        /// How often this connection may publish; absent if that isn't limited.
         publish_rate: Option<Rate>,
     },
-    /// A subscription stands; what it recovers follows.
+    /// A subscription is active; what it recovers follows.
     Subscribed {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
         /// The topic's position, for a pattern without wildcards.
         position: Option<Position>,
@@ -267,7 +269,7 @@ pub enum ServerFrame<P> {
     },
     /// A subscription ended at the client's request.
     Unsubscribed {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
     },
     /// A publication.
@@ -277,11 +279,12 @@ pub enum ServerFrame<P> {
         /// The wildcard pattern that it came by; absent for an exact subscription.
         via: Option<Pattern>,
     },
-    /// A publication as what has changed since the last one of its topic that this subscription was sent.
+    /// A publication that contains only what has changed since the last one of its topic that was sent on this
+    /// subscription.
     Delta {
         /// The publication, with the merge patch (RFC 7396) for its payload. Shared by all who get it.
         publication: Arc<Publication<P>>,
-        /// The offset of the publication that the patch is to be applied to, in the same epoch.
+        /// The offset of the publication to apply the patch to, in the same epoch.
         base: u64,
         /// The wildcard pattern that it came by; absent for an exact subscription.
         via: Option<Pattern>,
@@ -293,11 +296,11 @@ pub enum ServerFrame<P> {
         /// The wildcard pattern that they came by.
         via: Option<Pattern>,
     },
-    /// What lay between the subscriber's position and this one is lost. The latest value follows, where there is one.
+    /// Everything between the subscriber's position and this one is lost. The latest value follows, if there is one.
     Reset {
         /// The topic concerned.
         topic: Topic,
-        /// The topic's position now.
+        /// The topic's current position.
         position: Position,
         /// The wildcard pattern of the subscription concerned.
         via: Option<Pattern>,
@@ -320,26 +323,26 @@ pub enum ServerFrame<P> {
     Published {
         /// The client's number of the request.
         request: u64,
-        /// Where the publication stands.
+        /// The position of the publication.
         position: Position,
     },
     /// Everyone who is present in a topic that the client watches.
     PresenceState(Arc<PresenceState<P>>),
-    /// Who came and who went since the state, or since the diff before.
+    /// Who has joined and left since the state or the previous diff.
     PresenceDiff(Arc<PresenceDiff<P>>),
-    /// A request failed, or (fatal) the session.
+    /// A request or, if it is fatal, the session has failed.
     Error(WireError),
     /// Asks for a [`ClientFrame::Pong`].
     Ping,
     /// Answers a [`ClientFrame::Ping`].
     Pong,
-    /// The server is about to go: connect again, it may be elsewhere, after a random part of this time, so that its clients
-    /// don't all come at once.
+    /// The server is shutting down: reconnect, perhaps to another server, after a random part of this time, so that its
+    /// clients don't all reconnect at once.
     Drain {
         /// The time, in milliseconds.
         within_ms: u64,
     },
-    /// The server has lost touch with where its topics live: values may be old until [`ServerFrame::Live`].
+    /// The server has lost its link to the backend: values may be out of date until [`ServerFrame::Live`].
     Stale,
     /// The server's values are up to date again.
     Live,

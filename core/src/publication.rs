@@ -18,20 +18,20 @@ pub const POSITION_MAX: u64 = (1 << 53) - 1;
 /// A position in a topic's history: which history (`epoch`), and how far into it (`offset`).
 ///
 /// Within an epoch, offsets rise by one with each publication, from 1; offset 0 is the position before the first.
-/// Epochs can only be compared for equality: another epoch means that the topic started anew, and that nothing can be
-/// said about what lies between. Both are at most [`POSITION_MAX`].
+/// Epochs can only be compared for equality: a different epoch means that the topic started over, and that nothing can
+/// be said about what lies between. Both are at most [`POSITION_MAX`].
 ///
-/// Code that keeps topics, copies of them or cursors relies on two more properties. A topic that starts anew after its
-/// end takes the next epoch ([`epoch_after`]), and any other start takes a random one: so a missed epoch is noticed.
-/// And the epoch of a topic of which nothing earlier is remembered shows that ([`first_epoch`]): so whoever has never
-/// known the topic can tell whether there was an earlier epoch than the current one.
+/// Code that keeps topics, copies of them or cursors relies on two more properties. A topic that restarts after its end
+/// takes the next epoch ([`epoch_after`]), and any other start takes a random one, so a missed epoch is noticed. And a
+/// topic's first epoch can be recognised ([`first_epoch`]), so a device that has never known the topic can tell whether
+/// there was an epoch before the current one.
 ///
 /// Its text form is `epoch:offset` in decimal, as in the `id:` of Server-Sent Events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The history that `offset` counts in.
     pub epoch: u64,
-    /// How many publications of that history lie at or before this position.
+    /// How many publications of that history are at or before this position.
     pub offset: u64,
 }
 
@@ -41,26 +41,26 @@ impl fmt::Display for Position {
     }
 }
 
-/// First epochs are multiples of this. A topic that has begun anew so often counts as one that has not.
+/// First epochs are multiples of this. A topic that has restarted this many times looks as if it never had.
 const FIRST_EPOCHS: u64 = 1 << 16;
 
-/// A random epoch for a topic of which nothing earlier is remembered.
+/// A random epoch for a topic with no remembered past.
 pub const fn first_epoch(random: &mut Random) -> u64 {
     (1 + random.up_to(POSITION_MAX / FIRST_EPOCHS - 1)) * FIRST_EPOCHS
 }
 
-/// A random epoch for a topic that goes on after a part of it was lost.
+/// A random epoch for a topic that continues after a part of it was lost.
 pub const fn later_epoch(random: &mut Random) -> u64 {
     first_epoch(random) + 1 + random.up_to(FIRST_EPOCHS - 2)
 }
 
-/// The epoch that a topic had first which is in `epoch` now. After a part of it was lost this is another one than it had, and not
-/// `epoch`.
+/// The first epoch of a topic that is now in `epoch`. After a loss, this is not the epoch that the topic really began
+/// with, but it differs from `epoch`, which is what matters.
 pub const fn first_epoch_of(epoch: u64) -> u64 {
     epoch - epoch % FIRST_EPOCHS
 }
 
-/// The epoch of a topic that begins anew after it has ended in `epoch`. From 1 to [`POSITION_MAX`], and then from 1 again.
+/// The epoch of a topic that restarts after it has ended in `epoch`: from 1 to [`POSITION_MAX`], then from 1 again.
 pub const fn epoch_after(epoch: u64) -> u64 {
     epoch % POSITION_MAX + 1
 }
@@ -91,12 +91,12 @@ impl FromStr for Position {
 
 /// A message on a topic, as it travels down the tree of hubs.
 ///
-/// It is built once where it enters and shared from then on (`Arc`), whatever the number of subscribers.
+/// It is created once, where it enters the system, and shared (`Arc`) from then on, however many subscribers it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication<P> {
-    /// Where it was published.
+    /// Its topic.
     pub topic: Topic,
-    /// Its place in the topic's history.
+    /// Its position in the topic's history.
     pub position: Position,
     /// Its content.
     pub payload: P,
@@ -111,10 +111,10 @@ impl<P> Publication<P> {
     }
 }
 
-/// How an older and a newer value become one, for those conflations that combine.
+/// How an older and a newer value are combined, for the conflations that do so.
 ///
-/// Implemented for shared publications by combining their payloads under the newer one's position;
-/// a gate over plain values (a throttled function's arguments, say) implements it itself.
+/// For shared publications, their payloads are combined under the newer one's position. Gates over plain values, such
+/// as the arguments of a throttled function, implement it themselves.
 pub trait Combine: Sized {
     /// `older` with `self` merged over it (RFC 7396).
     fn merge_over(self, older: &Self) -> Self;
@@ -122,7 +122,7 @@ pub trait Combine: Sized {
     /// `older` and `self` added up.
     fn add_to(self, older: &Self) -> Self;
 
-    /// How much it holds, in bytes: batches of it are bounded by that, too.
+    /// Its size in bytes, which limits batches, too.
     fn bytes(&self) -> usize {
         0
     }

@@ -9,7 +9,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// The sequence that belongs to `seed`.
+    /// The sequence for `seed`.
     pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
@@ -23,7 +23,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number from 0 up to and including `most`, evenly but for a bias below 2^-32 for the ranges in use.
+    /// A number from 0 to `most`, inclusive; evenly distributed, except for a bias below 2^-32 in the ranges used here.
     pub const fn up_to(&mut self, most: u64) -> u64 {
         match most.checked_add(1) {
             Some(span) => self.next_u64() % span,
@@ -34,9 +34,9 @@ impl Random {
 
 #[cfg(test)]
 impl Random {
-    /// The sequence whose number `nth`, of which 0 is the first, is this one: for what chance would take years to bring.
+    /// The sequence whose `nth` number (0 is the first) is `bits`, for cases that would take years to occur by chance.
     pub(crate) const fn giving(mut bits: u64, nth: u64) -> Self {
-        // What `next_u64` does, backwards.
+        // The inverse of `next_u64`.
         bits = (bits ^ (bits >> 31) ^ (bits >> 62)).wrapping_mul(0x3196_42B2_D24D_8EC3);
         bits = (bits ^ (bits >> 27) ^ (bits >> 54)).wrapping_mul(0x96DE_1B17_3F11_9089);
         bits = bits ^ (bits >> 30) ^ (bits >> 60);

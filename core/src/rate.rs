@@ -16,27 +16,27 @@ pub use buckets::Buckets;
 /// How often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
-    /// How many times a second, in the long run; at most 1,000,000.
+    /// How many times per second, in the long run; at most 1,000,000.
     pub per_second: NonZeroU32,
-    /// How many times at once, after a pause.
+    /// How many times in quick succession after a pause.
     pub burst: NonZeroU32,
 }
 
-/// What has been taken of a [`Rate`].
+/// The state of one token bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
-    /// When everything that was taken will have come back.
+    /// When everything that was taken will have been refilled.
     full_at: Instant,
 }
 
 impl Rate {
-    /// The time in which one token comes back.
+    /// The time in which one token is refilled.
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.get()
     }
 
-    /// The same, with at most half as many at once. What is sent at this rate passes the whole one also where some of it is held up on its
-    /// way, and arrives together with what was sent after it.
+    /// The same rate with half the burst. Whatever is sent at this rate also stays within the original one, even if
+    /// some of it is delayed on the way and arrives together with what was sent after it.
     #[must_use]
     pub fn with_half_burst(self) -> Self {
         let half = NonZeroU32::new(self.burst.get() / 2);
@@ -46,14 +46,14 @@ impl Rate {
         }
     }
 
-    /// The time in which an empty bucket fills.
+    /// The time in which an empty bucket is refilled.
     fn span(self) -> Duration {
         self.interval().saturating_mul(self.burst.get())
     }
 }
 
 impl Bucket {
-    /// A bucket that is full.
+    /// A full bucket.
     pub const fn new() -> Self {
         Self {
             full_at: Instant::ZERO,
@@ -63,7 +63,7 @@ impl Bucket {
     /// Takes one token.
     ///
     /// # Errors
-    /// The bucket is empty. Nothing was taken; one token will be there after the time told.
+    /// If the bucket is empty. Nothing was taken; a token will be available after the returned time.
     pub fn take(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + rate.interval();
         let over = (full_at - now).saturating_sub(rate.span());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     proptest! {
-        /// Tokens are counted here as a bucket's are usually told of, in millionths.
+        /// The model counts tokens in millionths, as a bucket is usually described.
         #[test]
         fn it_allows_what_a_bucket_of_tokens_allows(
             per_second in prop::sample::select(vec![1_u32, 2, 5, 10, 100, 1_000]),

@@ -1,11 +1,11 @@
-//! A map by topic that remembers a bounded number: those that were touched last.
+//! A map by topic that keeps a bounded number of entries: those touched last.
 
 use alloc::vec::Vec;
 
 use crate::ordered::OrderedMap;
 use crate::topic::Topic;
 
-/// A map that forgets what was not touched for the longest, once it holds more than it may.
+/// A map that, when it is full, removes the entry that was not touched for the longest time.
 #[derive(Debug)]
 pub(crate) struct Recent<V> {
     entries: OrderedMap<Topic, V>,
@@ -22,7 +22,7 @@ impl<V> Recent<V> {
         }
     }
 
-    /// The value of a topic, which this touches; made where there is none.
+    /// The value of a topic, which is touched by this; inserted if there is none.
     pub(crate) fn touch(&mut self, topic: &Topic, make: impl FnOnce() -> V) -> &mut V {
         let number = match self.entries.number(topic) {
             Some(number) => {
@@ -40,7 +40,7 @@ impl<V> Recent<V> {
         self.entries.value_mut(number).expect("just touched")
     }
 
-    /// Forgets what was not touched for the longest.
+    /// Removes the entry that was not touched for the longest time.
     pub(crate) fn remove_oldest(&mut self) -> Option<V> {
         let (topic, _) = self.entries.entry(self.order.ends.newer?)?;
         self.remove(&topic.clone())
@@ -63,7 +63,7 @@ impl<V> Recent<V> {
         self.entries.remove(topic)
     }
 
-    /// Everything, in the order of the topics.
+    /// All entries, in the order of the topics.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Topic, &V)> {
         self.entries.iter()
     }
@@ -72,7 +72,7 @@ impl<V> Recent<V> {
         self.entries.values_mut()
     }
 
-    /// Everything, last touched first.
+    /// All entries, last touched first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = (&Topic, &V)> {
         let mut next = self.order.ends.older;
         core::iter::from_fn(move || {
@@ -83,17 +83,17 @@ impl<V> Recent<V> {
     }
 }
 
-/// The list of all entries by their numbers, in the order in which they were touched. It knows no values, so that it is compiled
-/// once for all maps.
+/// A linked list of all entries by their numbers, in the order in which they were touched. It knows no values, so it is
+/// compiled once for all maps.
 #[derive(Debug)]
 struct Order {
-    /// By number; what is no longer in the list has what it had.
+    /// Indexed by number; entries that were removed keep their old values.
     beside: Vec<Neighbours>,
     ends: Neighbours,
 }
 
-/// The entries that were touched next before and after one, by their numbers. Seen from the list as a whole, which
-/// lies between its ends: the last touched and the first.
+/// The numbers of the entries touched just before and after an entry. For the list as a whole, which closes the circle,
+/// they are the last touched and the first touched.
 #[derive(Clone, Copy, Debug)]
 struct Neighbours {
     older: Option<u32>,
@@ -129,7 +129,7 @@ impl Order {
         self.ends.older = Some(number);
     }
 
-    /// What is beside an entry; the ends of the list where there is none.
+    /// The neighbours of an entry; the ends of the list for `None`.
     fn beside(&mut self, number: Option<u32>) -> &mut Neighbours {
         match number {
             Some(number) => &mut self.beside[number as usize],

@@ -41,31 +41,32 @@ pub use output::{CloseReason, SessionConfig, SessionOutput};
 
 /// The server's side of one connection.
 ///
-/// `handle_frame`, `handle_bad_frame`, `handle_part`, `handle_control`, `handle_drain`, the answers (`handle_subscribed`, `handle_published`,
-/// `handle_flow_refused`, `handle_tracks`, `handle_end`), `handle_superseded`, `handle_disconnected` and `handle_timeout`; after each, `poll_output` until `None`.
+/// `handle_frame`, `handle_bad_frame`, `handle_part`, `handle_control` and `handle_drain`; the answers to its outputs
+/// (`handle_subscribed`, `handle_published`, `handle_flow_refused`, `handle_tracks`); `handle_end`,
+/// `handle_superseded`, `handle_disconnected` and `handle_timeout`. After each, drain `poll_output` until `None`.
 #[derive(Debug)]
 pub struct Session<P> {
     config: SessionConfig,
     state: State,
     standing: Standing<P>,
-    /// When it was asked who the client is, or else when it connected.
+    /// When the client's authentication was requested; otherwise, when it connected.
     since: Instant,
-    /// Whether tokens are looked at.
+    /// Whether tokens are checked.
     asks: bool,
     published: Bucket,
-    /// Tokens that were looked at.
+    /// Limits how often tokens are checked.
     shown: Bucket,
     subscriptions: SortedMap<Pattern, SubscriptionId>,
-    /// Asked for, and not answered yet.
+    /// Requested, and not answered yet.
     pending: BTreeSet<Pattern>,
-    /// What it is subscribed to without having asked.
+    /// The rooms that it is subscribed to without having requested them.
     joined: Vec<Pattern>,
-    /// Under which name that is remembered.
+    /// The name of the durable subscription to those rooms.
     device: Option<DurableName>,
-    /// Whose presences it is told of, and the client's number of the request.
+    /// The watched topics, with the client's request numbers.
     watches: SortedMap<Topic, u64>,
     is_stale: bool,
-    /// How much has come of a message that is not complete, since the last sign of life.
+    /// How many bytes of an incomplete message have arrived since the last sign of life.
     part_bytes: usize,
     output: VecDeque<SessionOutput<P>>,
 }
@@ -86,7 +87,7 @@ enum State {
 }
 
 impl<P> Session<P> {
-    /// The session of a connection that was opened `now`, by whom a server doesn't ask.
+    /// The session of a connection that was opened `now`, at a server that doesn't authenticate.
     pub fn new(now: Instant, config: SessionConfig) -> Self {
         let access = Access::open(Arc::new(Grant::everything()));
         Self::with_access(now, config, &access)
@@ -181,7 +182,7 @@ impl<P> Session<P> {
         self.output.push_back(SessionOutput::Lead(shared_by, term));
     }
 
-    /// The tabs that share this connection have one of a later term.
+    /// The tabs that share this connection have another one with a later term.
     pub fn handle_superseded(&mut self) {
         let error = WireError::new(
             ErrorCode::Superseded,
@@ -191,7 +192,7 @@ impl<P> Session<P> {
         self.close(CloseReason::Superseded);
     }
 
-    /// Notes that the client is alive, and opens the session with its first frame.
+    /// Notes a sign of life, and opens the session with the first frame. Returns false if the session is closed.
     fn handle_sign_of_life(&mut self, now: Instant) -> bool {
         self.part_bytes = 0;
         match self.state {
@@ -219,7 +220,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Tells the client how long it may be silent, and how long its token lasts.
+    /// Tells the client how long it may be silent, and how long its token is valid.
     fn welcome(&mut self, now: Instant) {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.send(ServerFrame::Welcome {
@@ -230,7 +231,8 @@ impl<P> Session<P> {
         });
     }
 
-    /// The client sent something that is no frame. It is told; the session goes on.
+    /// The client sent something that is not a valid frame. It is told, and the session continues unless the error is
+    /// fatal.
     pub fn handle_bad_frame(&mut self, now: Instant, error: WireError) {
         if !matches!(self.standing, Standing::Known(_)) {
             return self.fail(error);
@@ -245,7 +247,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// The server is going away: tells the client to leave within a time, and closes after a grace.
+    /// The server is shutting down: tells the client to leave within a time, and closes the connection after a grace
+    /// period.
     pub fn handle_drain(&mut self, now: Instant, within: Duration) {
         match self.state {
             State::Opening { .. } | State::Open { .. } => {
@@ -260,7 +263,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// The hub has lost touch with where its topics live, or has found it again.
+    /// The hub has lost its link to the backend, or has it back.
     pub fn handle_stale(&mut self, is_stale: bool) {
         self.is_stale = is_stale;
         match self.state {
@@ -272,7 +275,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// The client takes too little for too long.
+    /// The client has been too slow for too long.
     pub fn handle_overfull(&mut self) {
         self.close(CloseReason::SlowConsumer);
     }
@@ -328,11 +331,11 @@ impl<P> Session<P> {
         }
     }
 
-    /// What is to be done next.
+    /// What the owner must do next.
     pub fn poll_output(&mut self) -> Option<SessionOutput<P>> {
         let next = self.output.pop_front();
         if next.is_none() {
-            // Most sessions are silent most of the time: what they said last takes no room.
+            // Most sessions are silent most of the time, so the memory of the queue is freed.
             self.output = VecDeque::new();
         }
         next
@@ -358,12 +361,12 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether it is over, and its connection to be closed.
+    /// Returns whether the session has ended, and its connection is to be closed.
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    /// What the session has subscribed to and has no answer for yet.
+    /// The patterns of subscriptions that have been requested but not answered.
     pub fn pending(&self) -> impl Iterator<Item = &Pattern> {
         self.pending.iter()
     }

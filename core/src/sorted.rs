@@ -1,13 +1,13 @@
-//! A map for the few thousand things that one client knows, in their order.
+//! A sorted map for the few thousand things that one client knows.
 //!
-//! The standard library's map is compiled anew for every pair of types, at 4 to 6 KB each; this is an array with
-//! binary search, at a tenth of that. Adding and removing costs time in proportion to what is held.
+//! The standard library's map is compiled anew for every pair of types, at 4 to 6 KB each; this is an array with binary
+//! search, at a tenth of that. Adding and removing take time in proportion to the number of entries.
 
 use core::ops::{Index, RangeFrom};
 
 use alloc::vec::{self, Vec};
 
-/// Entries in the order of their keys.
+/// Entries sorted by their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SortedMap<K, V>(Vec<(K, V)>);
 
@@ -46,7 +46,7 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// Keeps only what `keeps` says.
+    /// Keeps only the entries for which `keeps` returns true.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&K, &V) -> bool) {
         self.0.retain(|(key, value)| keeps(key, value));
     }
@@ -83,7 +83,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.place(key).is_ok()
     }
 
-    /// Puts a value in the place of the one that the key has; says if it has none.
+    /// Inserts a value, or replaces the one that the key has. Returns whether the key is new.
     pub(crate) fn insert(&mut self, key: K, value: V) -> bool {
         match self.place(&key) {
             Ok(at) => {

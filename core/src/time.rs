@@ -1,13 +1,13 @@
-//! Time as the host tells it.
+//! Time, as supplied by the host.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A point on the host's monotonic clock, in microseconds. Where 0 lies is the host's choice; that it stays below half of `u64::MAX`, which is
-/// 292,000 years, is the host's duty: beyond, what is due again and again is due at once.
+/// A point on the host's monotonic clock, in microseconds. The host chooses the origin, and must keep the value below
+/// half of `u64::MAX` (292,000 years): beyond that, whatever is due periodically would be due at once.
 ///
-/// The core never reads a clock: every call that may depend on time takes `now`. Arithmetic
-/// saturates, so that no deadline that an outsider asks for can overflow.
+/// The core never reads a clock: every call that may depend on time takes `now`. Arithmetic saturates, so that no
+/// deadline that an outsider requests can overflow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     micros: u64,
@@ -34,7 +34,7 @@ impl Instant {
         self.micros
     }
 
-    /// The time from `earlier` to `self`; zero where `earlier` is the later one.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.micros.saturating_sub(earlier.micros))
     }
@@ -43,7 +43,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// In a browser, where size counts for more than a call, it is compiled once.
+    /// Not inlined, so that browser builds, where size matters more than a call, contain the code once.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn add(self, duration: Duration) -> Self {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

@@ -1,21 +1,21 @@
-//! The deadlines of a million gates, under small dense keys.
+//! The deadlines of a million gates, identified by small dense keys.
 //!
-//! # Why nobody looks for an entry
+//! # Why entries are moved lazily
 //! Most often, a deadline moves later: a debounced gate moves its own at every call, a connection with every frame.
-//! With a million of them, the cost is the number of scattered places that are touched. So the new deadline is stored
-//! with the key, one write to one place, and the waiting entry stays where it is. When the entry comes up, it is moved
-//! to where it belongs: once per delay, however often the deadline was moved in the meantime. A deadline that is
-//! cancelled leaves its entry, too, which the key uses again if it is armed before that. Only a deadline that moves
+//! With a million of them, the cost is the number of scattered places in memory that are touched. So the new deadline
+//! is stored with the key, one write to one place, and the waiting entry stays where it is. When the entry comes up, it
+//! is moved to where it belongs: once per delay, however often the deadline was moved in the meantime. A cancelled
+//! deadline leaves its entry, too, which the key reuses if it is armed again before that. Only a deadline that moves
 //! earlier needs another entry, which makes the first one useless. Deadlines still come up in order; only the earliest
 //! deadline may be reported too early.
 //!
 //! # Why ranges
-//! Putting an entry back into a heap of a million takes twenty steps, each of which waits for memory that the previous
-//! one has named. Here, waiting entries are in **ranges** (a radix heap): the highest bit in which a deadline differs
-//! from the last one that was reached says in which range it is. Adding is appending. When a range is reached, its
-//! entries are spread over the finer ranges before it, which are empty then, from its beginning to its end, so that
-//! memory is read and written in order. An entry passes through some ten of them in a delay of a second. Entries within
-//! some hundred microseconds are in a heap, which is small most of the time.
+//! Putting an entry back into a heap of a million takes twenty steps, each of which waits for memory whose address the
+//! previous one has read. Here, waiting entries are in **ranges** (a radix heap): the highest bit in which a deadline
+//! differs from the last one that was reached is the number of its range. Adding is appending. When a range is reached,
+//! its entries are spread over the finer ranges before it, which are empty then, from first to last, so that memory is
+//! read and written in order. An entry passes through about ten of them in a delay of a second. Entries within some
+//! hundred microseconds are in a heap, which is small most of the time.
 //!
 //! An entry is 16 bytes and a key 16 more, armed or not, and arrays have room to grow. Useless entries are removed
 //! together once there are more of them than keys.
@@ -28,35 +28,35 @@ use alloc::vec::Vec;
 
 use crate::time::Instant;
 
-/// The time of what is not there: later than any clock tells, in microseconds.
+/// The time of a missing entry or deadline, in microseconds: later than any clock.
 const NEVER: u64 = u64::MAX;
 
 /// How many ranges there are: one for each bit of a time.
 const RANGES: usize = u64::BITS as usize;
 
-/// A range up to this one comes next as a whole when it is reached; it is as many microseconds long as two to the power of its number.
+/// A range up to this number is moved to the heap as a whole when it is reached. It covers two to the power of its
+/// number microseconds.
 const WHOLE_MAX: usize = 7;
 
-/// The room that a range keeps while nothing is in it, in entries.
+/// How many empty places a range keeps allocated while it has no entries.
 const KEPT_MAX: usize = 256;
 
-/// So many entries of no use are kept, however few keys there are.
+/// Useless entries are kept up to this number, however few keys there are.
 const USELESS_MIN: usize = 64;
 
 /// At most one deadline for each key.
 ///
-/// Keys are indexes, such as those of gates in their array: memory grows with the largest key that was ever
-/// armed. Whatever is due at one instant is due in the order of the keys, so that the same calls
-/// have the same results.
+/// Keys are indexes, such as those of gates in their array: memory grows with the largest key that was ever armed. Keys
+/// that are due at the same instant come up in ascending order, so that the same calls have the same results.
 #[derive(Debug)]
 pub struct Timers {
-    /// What comes next: every entry up to `reached`.
+    /// What comes up next: every entry up to `reached`.
     next: BinaryHeap<Entry>,
     /// In microseconds.
     reached: u64,
-    /// The entries after that.
+    /// The later entries.
     ranges: [Range; RANGES],
-    /// Which of the ranges have entries, by their bits.
+    /// A bit for each range that has entries.
     filled: u64,
     /// How many entries there are.
     entries: usize,
@@ -65,10 +65,10 @@ pub struct Timers {
     armed: usize,
 }
 
-/// Entries whose times differ from what was reached in this bit, and in no higher one.
+/// Entries whose highest bit that differs from the reached time is the same.
 #[derive(Debug)]
 struct Range {
-    /// The earliest of them, where there are any.
+    /// The earliest of them; [`NEVER`] if there are none.
     first: u64,
     entries: Vec<Entry>,
 }
@@ -80,13 +80,13 @@ impl Range {
     };
 }
 
-/// What is known of a key, in one place. [`NEVER`] is none.
+/// The state of a key, in one place. [`NEVER`] stands for none.
 #[derive(Clone, Copy, Debug)]
 struct Key {
     /// Its deadline, in microseconds.
     at: u64,
-    /// The time of its entry, which is never later. Any other entry with this key is of no use; of several with this time it makes no
-    /// difference which one is meant.
+    /// The time of its entry, which is never later than the deadline. All other entries of this key are useless; if
+    /// several have this time, it doesn't matter which one is meant.
     entry: u64,
 }
 
@@ -97,7 +97,7 @@ impl Key {
     };
 }
 
-/// The greatest is the first to come.
+/// The greatest entry comes up first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     at: u64,
@@ -117,7 +117,7 @@ impl PartialOrd for Entry {
 }
 
 impl Timers {
-    /// Nothing armed.
+    /// No deadlines.
     pub const fn new() -> Self {
         Self {
             next: BinaryHeap::new(),
@@ -130,7 +130,7 @@ impl Timers {
         }
     }
 
-    /// Sets the deadline of `key`, or moves it, earlier or later. The last microsecond of all counts as the one before.
+    /// Sets or moves the deadline of `key`. The last microsecond that can be represented counts as the one before.
     ///
     /// # Panics
     /// If `key` is `u32::MAX`.
@@ -153,7 +153,7 @@ impl Timers {
         }
     }
 
-    /// Takes the deadline of `key` away, and says whether there was one.
+    /// Cancels the deadline of `key`. Returns whether there was one.
     pub fn disarm(&mut self, key: u32) -> bool {
         match self.keys.get_mut(key as usize) {
             Some(known) if known.at != NEVER => {
@@ -165,19 +165,19 @@ impl Timers {
         }
     }
 
-    /// When `key` is due, if it is armed.
+    /// The deadline of `key`, if it is armed.
     pub fn deadline(&self, key: u32) -> Option<Instant> {
         let at = self.keys.get(key as usize)?.at;
         (at != NEVER).then(|| Instant::from_micros(at))
     }
 
-    /// When to ask for what is due: no later than the earliest of all deadlines, and after the time at which
-    /// [`expire`](Self::expire) said that there is nothing.
+    /// When to call [`expire`](Self::expire): no later than the earliest deadline, and after the time at which it last
+    /// returned `None`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         (self.armed > 0).then(|| Instant::from_micros(self.first()))
     }
 
-    /// Disarms the key that is due first, and returns it; `None` when nothing is due at `now`.
+    /// Disarms and returns the key that is due first; `None` if none is due at `now`.
     pub fn expire(&mut self, now: Instant) -> Option<u32> {
         let now = now.as_micros();
         while self.armed > 0 && self.first() <= now {
@@ -211,19 +211,19 @@ impl Timers {
         self.armed
     }
 
-    /// Whether no key is armed.
+    /// Returns whether no key is armed.
     pub fn is_empty(&self) -> bool {
         self.armed == 0
     }
 
-    /// How many bytes are allocated. What keys need never falls: room once needed is kept.
+    /// How many bytes are allocated. The memory of keys never shrinks.
     pub fn memory_bytes(&self) -> usize {
         let of_ranges = self.ranges.iter().map(|range| range.entries.capacity());
         let entries = of_ranges.sum::<usize>() + self.next.capacity();
         entries * size_of::<Entry>() + self.keys.capacity() * size_of::<Key>()
     }
 
-    /// The time of the first entry; [`NEVER`] where there is none.
+    /// The time of the first entry; [`NEVER`] if there is none.
     fn first(&self) -> u64 {
         match (self.next.peek(), self.filled) {
             (Some(entry), _) => entry.at,
@@ -243,7 +243,7 @@ impl Timers {
         self.filled |= 1 << number;
     }
 
-    /// Goes on to the first range that has entries, when nothing comes before.
+    /// Moves on to the first range with entries. There must be no earlier entries.
     fn reach(&mut self) {
         let number = self.filled.trailing_zeros() as usize;
         let Some(range) = self.ranges.get_mut(number) else {
@@ -252,7 +252,7 @@ impl Timers {
         self.filled &= self.filled - 1;
         let mut reached = core::mem::replace(range, Range::EMPTY);
         if number <= WHOLE_MAX {
-            // To the range's end.
+            // Up to the range's end.
             self.reached = reached.first | ((1 << number) - 1);
             self.next.extend(reached.entries.drain(..));
         } else {
@@ -266,7 +266,7 @@ impl Timers {
         }
     }
 
-    /// Leaves the entries of keys that are armed, each at its deadline.
+    /// Removes all entries, and adds one for each armed key, at its deadline.
     fn clear_away(&mut self) {
         self.next.clear();
         self.ranges = [const { Range::EMPTY }; RANGES];

@@ -1,4 +1,4 @@
-//! The link of a hub to its backend: calls and their answers, losing and reopening it, and publications that wait for
+//! A hub's link to its backend: calls and their answers, losing and reopening it, and the publications that wait for
 //! it.
 //!
 //! A hub whose topics live elsewhere (in a database, in Redis) gives its host [`UplinkCall`]s, one after the other or
@@ -35,15 +35,15 @@ pub struct UplinkConfig {
     pub backoff_base: Duration,
     /// The longest wait before the link is reopened.
     pub backoff_max: Duration,
-    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long, and what a [`Lookup`]
-    /// asks for as long as it likes: probes tell meanwhile whether the link stands.
+    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long,
+    /// and the calls of a [`Lookup`] as long as they like, because probes check the link meanwhile.
     pub call_timeout: Duration,
     /// How often the link is checked.
     pub probe_every: Duration,
     /// How long a publication may wait to be stored, including the time that the link is lost.
     pub publish_patience: Duration,
-    /// Whether publications without an idempotency key get one, so that they can be repeated if a call is lost. Where
-    /// no call can be lost, they need none.
+    /// Whether publications without an idempotency key get one, so that they can be repeated if a call is lost. If no
+    /// call can be lost, they need none.
     pub gives_keys: bool,
     /// The most publications that wait to be stored.
     pub publishes_max: usize,
@@ -55,21 +55,23 @@ pub struct UplinkConfig {
     pub batch_bytes_max: usize,
     /// The most simultaneous reads.
     pub reads_max: usize,
-    /// How long a [`Lookup`] may wait for its answer, the time that the link is away included.
+    /// How long a [`Lookup`] may wait for its answer, including the time that the link is lost.
     pub lookup_patience: Duration,
     /// The most lookups that wait for an answer.
     pub lookups_max: usize,
-    /// The most lookups at a time, of one topic each.
+    /// The most lookups of single topics in flight.
     pub lookups_at_once: usize,
-    /// The most lookups of many topics at a time, beside those of one. Each holds all that it finds.
+    /// The most lookups of many topics in flight, in addition to those of single topics. Each holds everything that it
+    /// finds.
     pub listings_at_once: usize,
     /// The most publications of one topic that wait while a part of its history is being read.
     pub held_max: usize,
 }
 
 impl UplinkConfig {
-    /// Waits of up to 100 ms, doubling up to 3 s; 10 s for a call, a probe every 5 s; 10 s, 10,000 publications and
-    /// 64 MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 10 s, 10,000 and 16 at a time for lookups, beside 2 of many topics; 1,024 publications held.
+    /// Waits of up to 100 ms, doubling up to 3 s; 10 s for a call, a probe every 5 s; 10 s, 10,000 publications and 64
+    /// MiB for publishing, in batches of 512 and 4 MiB; 64 reads; 10 s, 10,000 in total and 16 at a time for lookups,
+    /// plus 2 of many topics; 1,024 held publications.
     pub const fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -134,19 +136,19 @@ pub enum UplinkCall<P> {
 pub enum UplinkAnswer<P> {
     /// It is done: [`UplinkCall::Open`], `Follow`, `Unfollow`, `Renew`, `Probe`.
     Done,
-    /// Of [`UplinkCall::Read`].
+    /// The result of [`UplinkCall::Read`].
     Excerpt(Excerpt<P>),
-    /// Of [`UplinkCall::List`].
+    /// The result of [`UplinkCall::List`].
     Excerpts(Vec<Excerpt<P>>),
-    /// Of [`UplinkCall::Publish`]: one result for each request, in its order.
+    /// The results of [`UplinkCall::Publish`]: one for each request, in order.
     Published(Vec<Result<Position, PublishError>>),
-    /// Of [`UplinkCall::Cursors`]: one answer for each call, in its order.
+    /// The answers to [`UplinkCall::Cursors`]: one for each call, in order.
     Cursors(Vec<CursorAnswer>),
     /// It failed.
     Failed(UplinkFailure),
 }
 
-/// How a call failed.
+/// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UplinkFailure {
     /// The link is lost, or as good as lost.
@@ -154,29 +156,29 @@ pub enum UplinkFailure {
     /// There is no room for more publications. The link is still open.
     Full,
     /// Something that was to be stored is not accepted because of its content, and won't be accepted later. The link is
-    /// still open, and nothing of the call was done.
+    /// still open, and the call had no effect.
     Refused,
 }
 
-/// What somebody wants to know of topics once, without subscribing to them.
+/// A question about topics that is asked once, without subscribing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// The latest publication of every topic that a pattern selects.
+    /// The latest publication of every topic that matches a pattern.
     Latest(Pattern),
     /// What a topic keeps.
     History {
         /// The topic.
         topic: Topic,
-        /// The position of the last publication known. Where what follows it is no longer kept, the latest publication alone is found.
-        /// Offset 0 of epoch 0 finds everything that is kept.
+        /// The position of the last publication known. If what follows it is no longer kept, only the latest
+        /// publication is found. Offset 0 of epoch 0 finds everything that is kept.
         since: Position,
     },
 }
 
-/// Why nothing was found out.
+/// Why a lookup failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
-    /// Where topics live could not be reached in time, or too many wait already.
+    /// The backend could not be reached in time, or too many lookups are waiting.
     #[error("the backend can't be reached; ask again later")]
     Unavailable,
 }

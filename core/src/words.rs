@@ -1,5 +1,5 @@
-//! What errors say, put together without the standard library's formatting: that would weigh more in a browser than a
-//! machine of the core.
+//! Error messages put together without the standard library's formatting, which would take up more of a browser's
+//! module than a machine of the core does.
 
 use alloc::string::String;
 
@@ -8,7 +8,7 @@ pub(crate) fn decimal(number: usize) -> String {
     digits(number as u64, 10, 1)
 }
 
-/// A number in the digits of a `radix` of at most 16, with as many zeros before it as make it `width` digits long.
+/// A number in the digits of a `radix` of at most 16, padded with zeros to `width` digits.
 pub(crate) fn digits(number: u64, radix: u64, width: usize) -> String {
     let mut text = match (number / radix, width) {
         (0, ..=1) => String::new(),
@@ -18,7 +18,7 @@ pub(crate) fn digits(number: u64, radix: u64, width: usize) -> String {
     text
 }
 
-/// Parts of a sentence as one text.
+/// Joins the parts of a sentence.
 pub(crate) fn sentence(parts: &[&str]) -> String {
     let mut text = String::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! How fast work is, and how long what is left will take.
+//! The speed of work, and how long what is left will take.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,34 +6,34 @@ use core::time::Duration;
 const HOUR_US: u128 = 3_600_000_000;
 const SECOND_US: u128 = 1_000_000;
 
-/// What was done within the window.
+/// The amount done within the window.
 ///
 /// All figures are whole numbers, rounded half up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Velocity {
-    /// How much was done,
+    /// The amount done,
     pub done: u64,
-    /// within this time: the window, or what has passed of it since the work began; at least one bucket.
+    /// within this time: the window, or the time since the work began if that is shorter; at least one bucket.
     pub over: Duration,
-    /// By how much `done` may well be off: one standard deviation. It is the greater of what chance alone makes of so many single events (the
-    /// square root of `done`), and of what the buckets differ by.
+    /// By how much `done` may be off: one standard deviation. It is the greater of two estimates: pure chance for so
+    /// many independent events (the square root of `done`), and the variation between buckets.
     pub spread: u64,
 }
 
-/// When the work may be done, if it goes on as within the window.
+/// When the work may be done, if it continues as within the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eta {
-    /// At the speed measured.
+    /// At the measured speed.
     pub expected: Duration,
-    /// If the speed is really one [`Velocity::spread`] higher.
+    /// If the actual speed is one [`Velocity::spread`] higher.
     pub earliest: Duration,
-    /// If it is one lower; `None` where that is no speed at all.
+    /// If the actual speed is one lower; `None` if that leaves no speed at all.
     pub latest: Option<Duration>,
 }
 
 impl Velocity {
-    /// Adds up windows as [`Window::at`](super::Window) tells them: counts, newest first, the time covered, and the width of a
-    /// bucket.
+    /// Adds up windows as [`Window::at`](super::Window) returns them: counts, newest first; the time covered; and the
+    /// width of a bucket, in microseconds.
     pub(super) fn of(windows: impl Iterator<Item = (Vec<u64>, u64, u64)>) -> Self {
         let (mut counts, mut covered_us, mut width_us) = (Vec::new(), 0, 1);
         for (theirs, covered, width) in windows {
@@ -48,7 +48,7 @@ impl Velocity {
             .iter()
             .fold(0_u64, |sum, count| sum.saturating_add(*count));
         let whole = usize::try_from(covered_us / width_us).unwrap_or(usize::MAX);
-        // The newest bucket is not over, so it says nothing about how buckets differ.
+        // The newest bucket is incomplete, so it says nothing about the variation between buckets.
         let complete = counts.get(1..).unwrap_or_default();
         let variance = variance_of_sum(&complete[..whole.min(complete.len())]);
         Self {
@@ -58,12 +58,12 @@ impl Velocity {
         }
     }
 
-    /// How much is done in an hour.
+    /// The amount done per hour.
     pub fn per_hour(&self) -> u64 {
         self.per(HOUR_US)
     }
 
-    /// How much is done in a second, in thousandths.
+    /// The amount done per second, in thousandths.
     pub fn per_second_milli(&self) -> u64 {
         self.per(SECOND_US * 1_000)
     }
@@ -77,7 +77,7 @@ impl Velocity {
         u64::try_from(rate).unwrap_or(u64::MAX)
     }
 
-    /// How long `remaining` takes; `None` while nothing is done.
+    /// How long `remaining` will take; `None` while nothing is done.
     pub fn eta(&self, remaining: u64) -> Option<Eta> {
         let slowest = self.done.saturating_sub(self.spread);
         Some(Eta {
@@ -98,7 +98,7 @@ impl Velocity {
     }
 }
 
-/// The variance of the sum of so many counts, as far as they let it be told.
+/// The variance of the sum of these counts, as estimated from the variation between them.
 fn variance_of_sum(counts: &[u64]) -> u128 {
     let n = counts.len() as u128;
     if n < 2 {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn two_buckets_are_enough_to_tell_how_they_differ() {
-        // The newest is not over, and those before the work began tell nothing.
+        // The newest bucket is incomplete, and those before the work began mean nothing.
         let of = |counts: &[u64], buckets| {
             let window = (counts.to_vec(), buckets * MINUTE_US, MINUTE_US);
             Velocity::of([window].into_iter()).spread

@@ -1,4 +1,4 @@
-//! What nodes say to each other about a piece of work.
+//! The messages between nodes about a piece of work.
 
 use alloc::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use super::tally::Tally;
 use crate::presence::NodeId;
 use crate::topic::Topic;
 
-/// What a node says to all others. It may be lost, repeated, and overtaken by what is said later.
+/// A message from one node to all others. It may be lost or repeated, and may be overtaken by later ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgressMessage {
-    /// `progress`: several kinds of messages share one way between servers.
+    /// `progress`: several kinds of messages are exchanged between servers over the same channel.
     #[serde(rename = "type")]
     pub kind: ProgressMessageType,
     /// The name of the work.
     pub work: Topic,
-    /// Who says it.
+    /// The sender.
     pub node: NodeId,
-    /// What.
+    /// The content.
     pub body: ProgressBody,
 }
 
-/// What tells these messages from others.
+/// The `type` that distinguishes these messages from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "there is one")]
@@ -30,26 +30,26 @@ pub enum ProgressMessageType {
     Progress,
 }
 
-/// What there is to say.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProgressBody {
-    /// The node can be heard from now on, and wants to know what the others know.
+    /// The node's messages arrive from now on, and it wants to know what the others know.
     Hello {},
-    /// What the node has counted, or knows that another has. Without a share it is a heartbeat.
+    /// What the node has counted, or knows that another has. Without a share, it is a sign of life.
     Tell {
         /// A part of what it knows.
         tally: Tally,
-        /// Up to which version it knows everybody's share.
+        /// The version up to which it knows each node's share.
         known: BTreeMap<NodeId, u64>,
     },
-    /// One node is asked for what it knows beyond this.
+    /// Asks one node for what it knows beyond this.
     Ask {
-        /// Which one.
+        /// The node that is asked.
         of: NodeId,
-        /// Up to which version the one who asks knows everybody's share.
+        /// The version up to which the sender knows each node's share.
         known: BTreeMap<NodeId, u64>,
     },
-    /// The node goes away in order. What it has counted stays.
+    /// The node shuts down gracefully. What it has counted stays.
     Bye {},
 }

@@ -1,4 +1,4 @@
-//! What the world is told.
+//! What is published about a piece of work.
 
 use alloc::collections::BTreeMap;
 
@@ -10,35 +10,35 @@ use crate::lifecycle::EndReason;
 use crate::presence::Key;
 use crate::publication::Combine;
 
-/// Something to be published, each kind at a pace of its own.
+/// Something to publish; each kind has a pace of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// What was done: told by the node where it was. Subscribers who conflate by `sum` have it added up.
+    /// What was done, published by the node where it was done. Subscribers that conflate by `sum` get totals.
     Done(Done),
-    /// How far the work has come.
+    /// How far the work is.
     Progress(Snapshot),
-    /// How many are at work.
+    /// How many are working.
     Users {
         /// How many.
         active: u64,
     },
-    /// How much waits to be done.
+    /// How much is waiting.
     Queue {
-        /// How much was queued and is not done.
+        /// The amount that was queued and is not done yet.
         queued: u64,
-        /// How much is left of the target, or else of what was queued.
+        /// What is left of the target, or else of what was queued.
         remaining: Option<u64>,
     },
-    /// The last of the progress: the work is over.
+    /// The last progress: the work is over.
     Ended(Snapshot, EndReason),
 }
 
-/// What sessions have done.
+/// The amounts that sessions have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Done {
-    /// How much in all.
+    /// The total amount.
     pub done: u64,
-    /// How much by each session.
+    /// The amount of each session.
     pub by: BTreeMap<Key, u64>,
 }
 
@@ -66,7 +66,7 @@ impl Combine for Done {
     }
 }
 
-/// That something has changed: what it is now is looked at when it is told.
+/// A mere signal that something has changed; the current value is read when it is published.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Changed;
 

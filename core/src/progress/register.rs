@@ -1,33 +1,33 @@
-//! What all nodes say together of a piece of work: numbers and times that are joined by a rule each.
+//! What all nodes agree on about a piece of work: numbers and times, each joined by its own rule.
 
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::EndReason;
 use crate::presence::NodeId;
 
-/// What was done and queued before anyone counted here, as the application's own store tells it.
+/// What was done and queued before counting began here, according to the application's own store.
 ///
-/// Every server that says it must mean the same moment: of two that differ, the greater number counts.
+/// All servers that state it must refer to the same moment: if they differ, the greater numbers count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// How much was done.
+    /// The amount done.
     pub done: u64,
-    /// How much had been queued, what was done of it included.
+    /// The amount queued, including what was done of it.
     pub queued: u64,
 }
 
-/// How much is to be done. Of two, the one that was set later counts.
+/// The total amount of the work. Of two, the one that was set later counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
-    /// Rises with each that is set.
+    /// Increases each time the target is set.
     pub version: u64,
-    /// By whom; decides between those that were set at the same time.
+    /// The node that set it; decides between targets that were set at the same time.
     pub node: NodeId,
-    /// How much; `None` where nobody knows any more.
+    /// The amount; `None` if it is no longer known.
     pub value: Option<u64>,
 }
 
-/// That the work is over. Of two ends, the earlier one counts.
+/// The end of the work. Of two ends, the earlier one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// When, by the application's clock, in milliseconds.
@@ -43,7 +43,7 @@ impl Before {
     }
 }
 
-/// The earlier of two times, where there are any.
+/// The earlier of two times, if there are any.
 pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
 }

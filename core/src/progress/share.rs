@@ -1,4 +1,4 @@
-//! What one node has counted. Nobody else writes it, and every number in it only grows.
+//! What one node has counted. No other node writes it, and its numbers only grow.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,18 +9,19 @@ use super::COUNT_MAX;
 use super::window::Window;
 use crate::presence::Key;
 
-/// What one node has counted, or what of it has changed between two of its versions.
+/// What one node has counted, or the part of it that changed between two of its versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Share {
-    /// All that changed above this version
+    /// It contains all changes above this version,
     #[serde(skip_serializing_if = "is_zero")]
     since: u64,
-    /// up to this one is in here.
+    /// up to this one.
     until: u64,
     done: u64,
     queued: u64,
-    /// What each session has done, and the version in which that changed last. What sessions beyond the limit have done is part of `done` alone.
+    /// The amount of each session, and the version in which it last changed. Sessions beyond the limit are only
+    /// included in `done`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sessions: BTreeMap<Key, (u64, u64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +38,7 @@ fn add(sum: &mut u64, count: u64) {
 }
 
 impl Share {
-    /// A share that its node begins to write.
+    /// An empty share that its node will write.
     pub(super) fn begin(window: Window) -> Self {
         Self {
             window: Some(window),
@@ -45,10 +46,11 @@ impl Share {
         }
     }
 
-    /// What an application's store tells of what sessions have done, each thing that was done counted by a call of its own.
+    /// A share from an application's store: the amounts of sessions, of which each unit was counted by a call of its
+    /// own.
     ///
-    /// The node had told no more than that, in no more versions than things that were done. So all sessions count as
-    /// changed after that, in a version each.
+    /// The node has sent no more than that, in no more versions than units were done. So all sessions are treated as
+    /// changed after that, each in a version of its own.
     pub(super) fn of_counts(counts: impl IntoIterator<Item = (Key, u64)>) -> Self {
         let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
         let mut done = 0;
@@ -69,14 +71,14 @@ impl Share {
         }
     }
 
-    /// Time has come so far on the node's clock.
+    /// Advances the window to a time on the node's clock.
     pub(super) fn advance(&mut self, clock_us: u64) {
         if let Some(window) = &mut self.window {
             window.advance(clock_us);
         }
     }
 
-    /// A session has done something. One beyond `sessions_max` is counted without its name.
+    /// Counts what a session has done. A session beyond `sessions_max` is counted without its name.
     pub(super) fn count_done(&mut self, session: &Key, count: u64, sessions_max: usize) {
         self.until += 1;
         add(&mut self.done, count);
@@ -97,17 +99,17 @@ impl Share {
         add(&mut self.queued, count);
     }
 
-    /// How much the node has counted as done.
+    /// The amount that the node has counted as done.
     pub const fn done(&self) -> u64 {
         self.done
     }
 
-    /// How much it has counted as queued.
+    /// The amount that it has counted as queued.
     pub const fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// Up to which version everything is known.
+    /// The version up to which everything is known.
     pub(super) const fn whole(&self) -> u64 {
         if self.since == 0 { self.until } else { 0 }
     }
@@ -129,8 +131,8 @@ impl Share {
         self
     }
 
-    /// The least share that knows what both know. Where there is a gap between their versions, all is taken over that they hold,
-    /// but only the earlier ones count as known.
+    /// Merges another share of the same node. If there is a gap between their versions, all values are merged, but only
+    /// the earlier versions count as known.
     pub(super) fn join(&mut self, other: &Self) {
         self.done = self.done.max(other.done);
         self.queued = self.queued.max(other.queued);
@@ -152,7 +154,7 @@ impl Share {
         }
     }
 
-    /// What has changed after a version, with at most `sessions_max` sessions in each part.
+    /// The changes after a version, in parts with at most `sessions_max` sessions each.
     pub(super) fn parts(&self, since: u64, sessions_max: usize) -> Vec<Self> {
         let mut changed: Vec<(u64, &Key, u64)> = self
             .sessions
@@ -160,7 +162,7 @@ impl Share {
             .filter(|(_, (_, version))| *version > since)
             .map(|(key, (count, version))| (*version, key, *count))
             .collect();
-        // Two sessions of one version are not cut apart: a version is of one session.
+        // The versions are distinct, as each is of one session, so a part can end after any of them.
         changed.sort_unstable();
         let part = |since, until, sessions: &[(u64, &Key, u64)]| Self {
             since,

@@ -1,4 +1,4 @@
-//! How far a piece of work has come, in plain numbers.
+//! The progress of a piece of work, in plain numbers.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -92,7 +92,7 @@ impl Snapshot {
     }
 }
 
-/// How much is left of the target, or else of what was queued; `None` where there is neither.
+/// What is left of the target, or else of what was queued; `None` if there is neither.
 pub(super) fn remaining(tally: &Tally) -> Option<u64> {
     let done = tally.done();
     let queued = Some(tally.queued()).filter(|queued| *queued > 0);
@@ -100,7 +100,7 @@ pub(super) fn remaining(tally: &Tally) -> Option<u64> {
     Some(whole.saturating_sub(done))
 }
 
-/// The sessions that have done the most; of equals, the first by name.
+/// The sessions that have done the most; of equals, those that come first by name.
 fn most(sessions: BTreeMap<Key, u64>, sessions_max: usize) -> BTreeMap<Key, u64> {
     let mut ranked: Vec<(Key, u64)> = sessions.into_iter().collect();
     ranked.sort_by(|(one, by_one), (other, by_other)| {

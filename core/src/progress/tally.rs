@@ -90,13 +90,13 @@ impl Tally {
         sums
     }
 
-    /// Up to which version each node's share is known.
+    /// The version up to which each node's share is known.
     pub(super) fn known(&self) -> BTreeMap<NodeId, u64> {
         let shares = self.shares.iter();
         shares.map(|(node, share)| (*node, share.whole())).collect()
     }
 
-    /// The least tally that knows what both know.
+    /// Merges another tally into this one.
     pub fn join(&mut self, other: &Self) {
         self.join_registers(other);
         for (node, share) in &other.shares {
@@ -121,12 +121,12 @@ impl Tally {
         }
     }
 
-    /// Speed is of the moment, so nothing of it is left in a tally that was stored.
+    /// Drops the windows: speed is only meaningful at the moment, not in a tally that was stored.
     pub(super) fn forget_windows(&mut self) {
         self.shares.values_mut().for_each(Share::forget_window);
     }
 
-    /// What has changed of a node's share after a version, as tallies to be joined.
+    /// The changes of a node's share after a version, as tallies to be joined.
     pub(super) fn parts(&self, node: NodeId, since: u64, sessions_max: usize) -> Vec<Self> {
         let registers = || Self {
             shares: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! One node's part in keeping count of a piece of work.
+//! One node's tracker of a piece of work.
 
 mod nodes;
 mod telling;
@@ -29,26 +29,27 @@ pub enum ProgressOutput {
     Publish(Notice),
 }
 
-/// One node's part in keeping count of a piece of work.
+/// One node's tracker of a piece of work.
 ///
-/// `handle_done`, `handle_queued`, `handle_target`, `handle_start` and `handle_end` tell of the work, `handle_joined` and
-/// `handle_left` of who is at it (on all nodes, as presences tell it), `handle_stored` of what the application has kept;
-/// `handle_linked`, `handle_message` and `handle_shutdown` of the other nodes. After each, `poll_output` until `None`. Until it is linked, a
-/// tracker is alone: it says nothing to nodes, and everything to the world.
+/// `handle_done`, `handle_queued`, `handle_target`, `handle_start` and `handle_end` are about the work; `handle_joined`
+/// and `handle_left` about who is working (on all nodes, according to presences); `handle_stored` about what the
+/// application has stored; `handle_linked`, `handle_message` and `handle_shutdown` about the other nodes. After each,
+/// drain `poll_output` until `None`. Until it is linked, a tracker is alone: it sends nothing to nodes, and publishes
+/// everything itself.
 #[derive(Debug)]
 pub struct Tracker {
     config: ProgressConfig,
     tally: Tally,
-    /// What has changed here: the version of the own share.
+    /// The number of changes made here, which is also the version of this node's share.
     version: u64,
     active: BTreeSet<Key>,
-    /// When the clock of the own share began.
+    /// When the clock of this node's share began.
     began: Option<Instant>,
-    /// When each share's window was heard to go on.
+    /// When each share's window was last seen to advance.
     heard_at: BTreeMap<NodeId, Instant>,
     peers: BTreeMap<NodeId, Peer>,
     link: Link,
-    /// When changes were told to other nodes last.
+    /// When changes were last sent to other nodes.
     told_at: Option<Instant>,
     gates: Gates,
     output: VecDeque<ProgressOutput>,
@@ -72,7 +73,7 @@ impl Tracker {
         }
     }
 
-    /// A session has done something.
+    /// A session has done `count` units.
     pub fn handle_done(&mut self, now: Instant, session: &Key, count: u64) {
         let sessions_max = self.config.limits.sessions_max;
         self.write(now)
@@ -82,13 +83,13 @@ impl Tracker {
         self.change(now);
     }
 
-    /// So much more is to be done.
+    /// `count` more units have to be done.
     pub fn handle_queued(&mut self, now: Instant, count: u64) {
         self.write(now).count_queued(count.min(COUNT_MAX));
         self.change(now);
     }
 
-    /// So much is to be done in all; `None` where nobody knows.
+    /// Sets the total amount of the work; `None` if it is unknown.
     pub fn handle_target(&mut self, now: Instant, target: Option<u64>) {
         let before = self.tally.target;
         if before.is_some_and(|before| before.value == target) {
@@ -102,7 +103,7 @@ impl Tracker {
         self.change(now);
     }
 
-    /// The work has begun, by the application's clock at `at_ms` (milliseconds). The earliest counts.
+    /// The work began `at_ms`, by the application's clock, in milliseconds. The earliest beginning counts.
     pub fn handle_start(&mut self, now: Instant, at_ms: u64) {
         let start = Tally {
             started_ms: Some(at_ms),
@@ -113,7 +114,7 @@ impl Tracker {
         self.change(now);
     }
 
-    /// The work is over. The earliest end counts.
+    /// The work ended. The earliest end counts.
     pub fn handle_end(&mut self, now: Instant, at_ms: u64, reason: EndReason) {
         let end = Tally {
             ended: Some(Ended { at_ms, reason }),
@@ -123,22 +124,22 @@ impl Tracker {
         self.change(now);
     }
 
-    /// Someone has begun to work, here or at another node.
+    /// A session has begun to work, on this or another node.
     pub fn handle_joined(&mut self, now: Instant, session: Key) {
         if self.active.len() < self.config.limits.active_max && self.active.insert(session) {
             self.change_users(now);
         }
     }
 
-    /// Someone works no more.
+    /// A session has stopped working.
     pub fn handle_left(&mut self, now: Instant, session: &Key) {
         if self.active.remove(session) {
             self.change_users(now);
         }
     }
 
-    /// What the application has kept of the work, from [`Tracker::tally`] of any node: it is counted once, whoever tells it, and how often. Its
-    /// speed is not taken over.
+    /// Joins what the application has stored of the work, which must come from [`Tracker::tally`] of any node. It is
+    /// counted once, however many nodes join it, and how often. Its speed is not taken over.
     pub fn handle_stored(&mut self, now: Instant, mut stored: Tally) {
         stored.forget_windows();
         stored.shares.remove(&self.config.node);
@@ -146,7 +147,7 @@ impl Tracker {
         self.change(now);
     }
 
-    /// The own share, with its window at the present.
+    /// This node's share, with its window advanced to the present.
     fn write(&mut self, now: Instant) -> &mut Share {
         let began = *self.began.get_or_insert(now);
         let clock_us = micros_between(began, now);
@@ -169,7 +170,7 @@ impl Tracker {
         self.settle(now);
     }
 
-    /// Something of the tally has changed here.
+    /// The tally has changed here.
     fn change(&mut self, now: Instant) {
         self.version += 1;
         self.gates.change();
@@ -183,7 +184,7 @@ impl Tracker {
         self.settle(now);
     }
 
-    /// Tells nodes and the world what is due.
+    /// Sends to nodes, and publishes, what is due.
     fn settle(&mut self, now: Instant) {
         self.tell_nodes(now);
         self.tell_world(now);
@@ -198,7 +199,7 @@ impl Tracker {
         }));
     }
 
-    /// What must be done next.
+    /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<ProgressOutput> {
         self.output.pop_front()
     }
@@ -209,12 +210,13 @@ impl Tracker {
         deadlines.into_iter().flatten().min()
     }
 
-    /// What all nodes have counted, as far as this one knows. To be stored, and read back by [`Tracker::handle_stored`].
+    /// What all nodes have counted, as far as this one knows. It can be stored, and passed to
+    /// [`Tracker::handle_stored`] later.
     pub const fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// How far the work has come.
+    /// How far the work is.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         Snapshot::new(
             &self.tally,
@@ -224,7 +226,7 @@ impl Tracker {
         )
     }
 
-    /// How fast the work is.
+    /// The speed of the work.
     pub fn velocity(&self, now: Instant) -> Velocity {
         let windows = self.tally.shares.iter().filter_map(|(node, share)| {
             let window = share.window()?;
@@ -238,12 +240,12 @@ impl Tracker {
         Velocity::of(windows)
     }
 
-    /// Who is at work, as far as this node was told.
+    /// The sessions that are working, as far as this node knows.
     pub fn active(&self) -> impl Iterator<Item = &Key> {
         self.active.iter()
     }
 
-    /// Whether everything that was counted here has been said to the other nodes.
+    /// Returns whether everything that was counted here has been sent to the other nodes.
     pub const fn is_told(&self) -> bool {
         match &self.link {
             Link::Alone | Link::Over => true,

@@ -1,4 +1,4 @@
-//! What was done lately: a ring of buckets on the clock of the node that fills it.
+//! What was done recently: a ring of buckets on the clock of the node that fills it.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::COUNT_MAX;
 
-/// The most buckets of a window: those of another node that says more are cut off.
+/// The most buckets of a window; further ones from other nodes are cut off.
 pub(super) const BUCKETS_MAX: usize = 240;
 
-/// Counts of the last stretches of time, each as long as the others.
+/// Counts of equally long recent periods.
 ///
-/// Its clock is that of one node, in microseconds from the first thing that happened there. Memory does not depend on how
-/// much is counted.
+/// Its clock is that of one node, in microseconds since the first event there. Its size does not depend on how much is
+/// counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// The length of a bucket, in microseconds.
     width_us: u64,
-    /// The node's time.
+    /// The current time on the node's clock.
     clock_us: u64,
-    /// The bucket that `clock_us` lies in first, then those before.
+    /// The bucket that contains `clock_us`, followed by earlier ones.
     counts: Vec<u64>,
 }
 
@@ -33,7 +33,7 @@ impl Window {
         }
     }
 
-    /// What another node said, within bounds.
+    /// Limits a window that came from another node.
     pub(super) fn bounded(mut self) -> Self {
         self.width_us = self.width_us.max(1);
         self.counts.truncate(BUCKETS_MAX);
@@ -51,7 +51,7 @@ impl Window {
         self.width_us
     }
 
-    /// Time has come so far; it never goes back.
+    /// Advances the clock, which never goes back.
     pub(super) fn advance(&mut self, clock_us: u64) {
         let clock_us = clock_us.max(self.clock_us);
         let passed = clock_us / self.width_us - self.clock_us / self.width_us;
@@ -62,12 +62,12 @@ impl Window {
         self.clock_us = clock_us;
     }
 
-    /// Counts at the time that it has come to.
+    /// Counts at the current time.
     pub(super) fn add(&mut self, count: u64) {
         self.counts[0] = self.counts[0].saturating_add(count).min(COUNT_MAX);
     }
 
-    /// The least window that knows what both know. Two of different shapes are not of one node: one of them stays.
+    /// Merges another window. Windows of different shapes can't be from one node; one of them is kept.
     pub(super) fn join(&mut self, other: &Self) {
         let shape = |window: &Self| (window.width_us, window.counts.len());
         match shape(self).cmp(&shape(other)) {
@@ -83,7 +83,7 @@ impl Window {
         }
     }
 
-    /// The counts at a later time, the newest bucket first, and the time that they cover: at least one bucket's.
+    /// The counts at a later time, newest bucket first, and the time that they cover: at least one bucket.
     pub(super) fn at(&self, clock_us: u64) -> (Vec<u64>, u64) {
         let mut later = self.clone();
         later.advance(clock_us);

@@ -1,7 +1,7 @@
 //! Frames as flat serde structures.
 //!
-//! Flat, because a payload that stays raw text cannot pass through serde's tagged enums, and because a
-//! missing member can then be named: decoding is `Envelope` first, and the frame with its checks second.
+//! Flat, because raw payload text can't pass through serde's tagged enums, and because a missing member can then be
+//! named: the envelope is decoded first, and then converted into a frame with checks.
 
 mod client;
 mod presence;
@@ -21,7 +21,7 @@ pub use client::{ClientEnvelope, ClientFrameType};
 pub use presence::PresentEnvelope;
 pub use server::{ServerEnvelope, ServerFrameType};
 
-/// A frame that has the form of an envelope but not the content of a frame.
+/// Why an envelope is not a valid frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// A member that this type of frame needs is absent.
@@ -37,15 +37,15 @@ pub enum FrameError {
     Topic {
         /// The member.
         member: &'static str,
-        /// What it held.
+        /// Its text.
         text: String,
         /// What is wrong with it, and at which byte.
         reason: String,
     },
-    /// A key is empty, too long, or holds what a key can't.
+    /// A key is empty, too long, or contains characters that are not allowed.
     #[error("key: {0}")]
     Key(#[from] KeyError),
-    /// The name of a durable subscription is none.
+    /// The name of a durable subscription is invalid.
     #[error("durable: {0}")]
     Durable(#[from] DurableNameError),
     /// A flow contradicts itself or is out of range.
@@ -54,7 +54,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The error as the wire tells it.
+    /// The error in the form that is sent to clients.
     pub fn to_wire(&self) -> WireError {
         let code = match self {
             Self::Missing { .. } | Self::Key(_) | Self::Durable(_) => ErrorCode::BadFrame,
@@ -65,7 +65,7 @@ impl FrameError {
     }
 }
 
-/// Takes a present `null` for a value, so that `{"data": null}` differs from no data.
+/// Treats a present `null` as a value, so that `{"data": null}` differs from no data.
 fn present<'de, D: Deserializer<'de>, P: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<P>, D::Error> {

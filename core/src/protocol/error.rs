@@ -1,4 +1,4 @@
-//! Errors as the wire tells them: a stable code, a sentence for people, and what they are about.
+//! Errors as they are sent to clients: a stable code, a sentence for people, and what they concern.
 
 use alloc::string::String;
 
@@ -62,7 +62,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code as it goes over the wire.
+    /// The code as it is sent.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadFrame => "bad_frame",
@@ -93,7 +93,7 @@ impl ErrorCode {
     }
 }
 
-/// An error on the wire.
+/// An error as it is sent to clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct WireError {
@@ -130,7 +130,7 @@ impl WireError {
         }
     }
 
-    /// The same error about a publish request.
+    /// The same error about a request with this number.
     #[must_use]
     pub fn about_request(self, request: u64) -> Self {
         Self {

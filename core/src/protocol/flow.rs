@@ -26,13 +26,13 @@ pub struct FlowSpec {
     /// Emit at the end of a window or burst. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trailing: Option<bool>,
-    /// What becomes of publications that wait. Default: latest.
+    /// What happens to publications that wait. Default: latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflate: Option<ConflateSpec>,
     /// The most publications of a `collect` batch. Default: 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<u32>,
-    /// Send what has changed where that is shorter than the whole. Default: false.
+    /// Send only what has changed, if that is shorter. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<bool>,
 }
@@ -51,7 +51,7 @@ pub enum ConflateSpec {
     Collect,
 }
 
-/// The size of a `collect` batch where none is asked for.
+/// The size of a `collect` batch if none is requested.
 const COLLECT_DEFAULT: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 /// A [`FlowSpec`] that contradicts itself.

@@ -1,15 +1,15 @@
-//! Which frames of a client leave in one message.
+//! How a client's frames are joined to messages.
 
-/// A message takes no frame that would make it longer than this, in bytes, but for a single frame that is.
+/// No frame is added that would make a message longer than this, in bytes. A single frame may be longer.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
 
-/// What brackets and a comma add to a frame, in bytes.
+/// How many bytes brackets and a comma add to a frame.
 const JOINT_BYTES: usize = 2;
 
-/// How full the message is that frames are put into.
+/// Tracks how full the current message is.
 ///
-/// Frames that are sent together leave in one message, as far as that stays short: a server closes connections whose messages are
-/// too long for it, however short their frames are.
+/// Frames that are sent together are joined to one message while that stays short, because a server closes connections
+/// whose messages are too long, however short their frames are.
 #[derive(Debug, Default)]
 pub struct MessageRoom {
     bytes: usize,
@@ -21,8 +21,9 @@ impl MessageRoom {
         Self { bytes: 0 }
     }
 
-    /// Puts a frame of so many bytes into the message, or into the next one: returns whether it begins a message, so that those
-    /// before it leave without it. `message_bytes_max` is what the server takes, where that is known.
+    /// Adds a frame of this size to the current message, or to a new one. Returns whether the frame begins a new
+    /// message, so that the earlier frames are sent without it. `message_bytes_max` is what the server accepts, if
+    /// known.
     pub fn begins(&mut self, bytes: usize, message_bytes_max: Option<u64>) -> bool {
         let most = message_bytes_max.and_then(|most| usize::try_from(most).ok());
         let most = most.map_or(JOINED_BYTES_MAX, |most| most.min(JOINED_BYTES_MAX));
@@ -44,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    /// How long the messages are that frames of these lengths leave in, as JSON arrays where there are several in one.
+    /// The lengths of the messages that frames of these lengths are sent in; several frames form a JSON array.
     fn messages(frames: &[usize], message_bytes_max: Option<u64>) -> Vec<usize> {
         let mut room = MessageRoom::new();
         let mut messages: Vec<Vec<usize>> = vec![];

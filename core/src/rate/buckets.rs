@@ -1,4 +1,4 @@
-//! A bucket for each of many, of whom most come seldom.
+//! A bucket for each of many keys, most of which are rarely used.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
@@ -6,18 +6,18 @@ use core::time::Duration;
 use super::{Bucket, Rate};
 use crate::time::Instant;
 
-/// Buckets by name. One that is full is as if it had never been, and isn't kept.
+/// Buckets by key. A full bucket is the same as a new one, so it isn't kept.
 #[derive(Debug)]
 pub struct Buckets<K> {
     rate: Rate,
     count_max: usize,
     buckets: BTreeMap<K, Bucket>,
-    /// The same, by when they are full.
+    /// The same, by when they will be full.
     ends: BTreeSet<(Instant, K)>,
 }
 
 impl<K: Ord + Clone> Buckets<K> {
-    /// No bucket has anything taken of it. At most `count_max` are kept.
+    /// No buckets. At most `count_max` are kept.
     pub const fn new(rate: Rate, count_max: usize) -> Self {
         Self {
             rate,
@@ -27,10 +27,11 @@ impl<K: Ord + Clone> Buckets<K> {
         }
     }
 
-    /// Takes one token of somebody's bucket.
+    /// Takes one token from a key's bucket.
     ///
     /// # Errors
-    /// It is empty, or as many others are in use as are kept. Nothing was taken; it is worth asking again after the time told.
+    /// If the bucket is empty, or the limit on buckets is reached. Nothing was taken; try again after the returned
+    /// time.
     pub fn take(&mut self, now: Instant, key: &K) -> Result<(), Duration> {
         self.forget_full(now);
         let known = self.buckets.get(key).copied();
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Each has what a bucket of their own would allow, however the others are.
+        /// Each has what a bucket of its own would allow, whatever the others do.
         #[test]
         fn each_has_a_bucket_of_their_own_while_there_are_not_too_many(
             takes in prop::collection::vec((0_u64..300_000, 0_usize..5), 1..if cfg!(miri) { 30 } else { 200 }),

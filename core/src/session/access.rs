@@ -1,4 +1,5 @@
-//! Who the session's client is, and what it may do: asked before anything else is done, and again before it ends.
+//! Authentication: who the client is and what it may do, checked before anything else, and again before the token
+//! expires.
 
 use core::time::Duration;
 
@@ -15,19 +16,20 @@ use crate::protocol::{ClientFrame, ErrorCode, ServerFrame, WireError};
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// What is known of a client when it connects.
+/// What is known about a client when it connects.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// What it may do, where that is known. Otherwise its first frame must be a hello with a token.
+    /// What it may do, if that is known. Otherwise, its first frame must be a `hello` with a token.
     pub grant: Option<Arc<Grant>>,
-    /// Whether tokens are looked at: the host answers each [`SessionOutput::Authenticate`]. Otherwise they mean nothing.
+    /// Whether tokens are checked: the host answers each [`SessionOutput::Authenticate`]. Otherwise, tokens are
+    /// ignored.
     pub asks: bool,
-    /// When it was asked what it may do, if that was before it connects.
+    /// When the client's authentication was requested, if that was before it connects.
     pub since: Option<Instant>,
 }
 
 impl Access {
-    /// Anyone may do what `grant` says, whatever token they show.
+    /// Anyone may do what `grant` allows, whatever token they send.
     pub const fn open(grant: Arc<Grant>) -> Self {
         Self {
             grant: Some(grant),
@@ -36,7 +38,7 @@ impl Access {
         }
     }
 
-    /// The client has shown who it is when it connected, and may show it again.
+    /// The client has been authenticated already, and may send new tokens.
     pub const fn known(grant: Arc<Grant>) -> Self {
         Self {
             grant: Some(grant),
@@ -45,7 +47,7 @@ impl Access {
         }
     }
 
-    /// The same, where it was asked `at` this time who the client is.
+    /// The same, for a client whose authentication was requested at the time `at`.
     pub const fn known_since(grant: Arc<Grant>, at: Instant) -> Self {
         Self {
             grant: Some(grant),
@@ -54,7 +56,7 @@ impl Access {
         }
     }
 
-    /// The client has to show who it is by its first frame.
+    /// The client must authenticate with its first frame.
     pub const fn asked() -> Self {
         Self {
             grant: None,
@@ -64,14 +66,14 @@ impl Access {
     }
 }
 
-/// How the client stands.
+/// The state of the client's authentication.
 #[derive(Debug)]
 pub(super) enum Standing<P> {
-    /// Nobody knows who it is, and nothing is done for it.
+    /// The client is unknown, and no request of it is carried out.
     Unknown,
-    /// It has shown a token. What it sent with and after it waits.
+    /// The client has sent a token that is being checked. These frames, sent with or after it, wait.
     Asking(VecDeque<ClientFrame<P>>),
-    /// It may do this.
+    /// The client is known, and may do this.
     Known(Arc<Grant>),
 }
 
@@ -85,7 +87,8 @@ impl<P> From<&Access> for Standing<P> {
 }
 
 impl<P> Session<P> {
-    /// Lets a frame of a client pass of which it is known what it may do. Others wait, or end the session.
+    /// Returns a frame that may be handled, because the client is known. Otherwise, the frame waits or ends the
+    /// session.
     pub(super) fn admit(&mut self, now: Instant, frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
         if matches!(self.state, State::Closed) {
             return None;
@@ -108,7 +111,7 @@ impl<P> Session<P> {
         None
     }
 
-    /// Takes the token out of a hello, where tokens are looked at, and has it looked at.
+    /// Takes the token out of a `hello` and has it checked, if tokens are checked.
     fn look_at_token(&mut self, now: Instant, mut frame: ClientFrame<P>) -> Option<ClientFrame<P>> {
         let ClientFrame::Hello { token, .. } = &mut frame else {
             return Some(frame);
@@ -140,11 +143,11 @@ impl<P> Session<P> {
         Some(frame)
     }
 
-    /// What came of [`SessionOutput::Authenticate`].
+    /// The result of [`SessionOutput::Authenticate`].
     ///
-    /// A client that was asked goes on, or is turned away. One that was known is welcomed again by its new grant, if that is
-    /// for the same user: subscriptions, watches and presences that this one doesn't cover end. If it has shown a token that is none, it keeps its grant
-    /// as long as that lasts.
+    /// An unknown client is admitted or turned away. A known one gets another `welcome` with its new grant, if that is
+    /// for the same user; subscriptions, watches and presences that the new grant doesn't cover end. If its new token
+    /// is invalid, it keeps its old grant until that expires.
     pub fn handle_authenticated(&mut self, now: Instant, result: Result<Arc<Grant>, WireError>) {
         if self.is_closed() {
             return;
@@ -189,12 +192,13 @@ impl<P> Session<P> {
         }
     }
 
-    /// What the client is subscribed to without asking is durable, under this name. To be said before its first frame.
+    /// Makes the subscriptions that the client gets without asking durable, under this name. Must be called before its
+    /// first frame.
     pub fn handle_device(&mut self, name: DurableName) {
         self.device = Some(name);
     }
 
-    /// The client need say nothing: who it is, is known.
+    /// Opens the session without waiting for a frame, if the client is known.
     pub fn handle_welcome(&mut self, now: Instant) {
         if matches!(self.standing, Standing::Known(_)) {
             self.handle_sign_of_life(now);
@@ -230,34 +234,35 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether a subscription with `pattern` is not allowed.
+    /// Returns whether a subscription with `pattern` is not allowed.
     pub(super) fn is_withheld(&self, pattern: &Pattern) -> bool {
         !self
             .grant()
             .is_some_and(|grant| grant.may_subscribe(pattern))
     }
 
-    /// Who the client is, where that is known.
+    /// The user, if known.
     pub fn user(&self) -> Option<&Arc<str>> {
         self.grant()?.user.as_ref()
     }
 
-    /// When it was asked who the client is, or else when it connected.
+    /// When the client's authentication was requested; otherwise, when it connected.
     pub const fn since(&self) -> Instant {
         self.since
     }
 
-    /// The connections of the client's user are ended.
+    /// The user's connections are being ended.
     pub fn handle_disconnected(&mut self) {
         self.turn_away(disconnected());
     }
 
-    /// Whether a token is being looked at, and the client's frames wait: a host should read no more of them meanwhile.
+    /// Returns whether a token is being checked, and the client's frames wait. Meanwhile, a host should read no more of
+    /// them.
     pub const fn is_asking(&self) -> bool {
         matches!(self.standing, Standing::Asking(_))
     }
 
-    /// When the client has to have shown a new token.
+    /// When the client's token expires.
     pub(super) fn expires(&self) -> Option<Instant> {
         self.grant()?.expires
     }
@@ -268,7 +273,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Where what stands in the way may pass, the client is closed as one that may come again.
+    /// Ends the session with a fatal error. The reason for closing tells whether the client may try again later.
     fn turn_away(&mut self, error: WireError) {
         let reason = if error.code == ErrorCode::TooManyConnections {
             CloseReason::TooManyConnections
@@ -284,7 +289,7 @@ impl<P> Session<P> {
     }
 }
 
-/// Nothing is said about whether any of the topics exist.
+/// The message is the same whether or not any of the topics exist.
 pub(super) fn withheld() -> WireError {
     WireError::new(
         ErrorCode::Forbidden,
@@ -299,7 +304,7 @@ fn expired() -> WireError {
     )
 }
 
-/// What somebody is told whose user's connections are ended.
+/// The error for a client whose user's connections were ended.
 pub(crate) fn disconnected() -> WireError {
     WireError::new(
         ErrorCode::Disconnected,
@@ -311,7 +316,8 @@ pub(super) fn may_not_publish() -> WireError {
     WireError::new(ErrorCode::Forbidden, "you may not publish to this topic")
 }
 
-/// What somebody is told who publishes more often than [`SessionConfig::publish_rate`](super::SessionConfig::publish_rate) says.
+/// The error for a client that publishes more often than
+/// [`SessionConfig::publish_rate`](super::SessionConfig::publish_rate) allows.
 pub fn publishes_too_often(wait: Duration) -> WireError {
     too_often("you publish too often", wait)
 }

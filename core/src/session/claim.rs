@@ -1,4 +1,4 @@
-//! Whose a connection is that a browser's tabs share, and how servers tell each other.
+//! The owners of connections shared by a browser's tabs, and the claims that servers exchange about them.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::tabs::{TabId, Term};
 
-/// The tabs that share a connection. Those of other users are others, even if they knew the group's name.
+/// Identifies the tabs that share a connection. Tabs of another user are different ones, even with the same group name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SharedBy {
-    /// The name of the group, that only its tabs know.
+    /// The group name, which only these tabs know.
     pub group: String,
-    /// Whose tabs they are, where that is known.
+    /// Their user, if known.
     pub user: Option<Arc<str>>,
 }
 
-/// A server has the connection of a term: those of earlier terms, at whichever server, are over.
+/// Announces that a server has the connection of a term. Connections of earlier terms, on any server, must be closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Whose it is.
+    /// The tabs that share the connection.
     pub shared_by: SharedBy,
-    /// Since when.
+    /// The term of the connection.
     pub term: Term,
 }
 
 impl Claim {
-    /// How many bytes its texts have.
+    /// The size of its texts, in bytes.
     pub fn text_bytes(&self) -> usize {
         let user = self.shared_by.user.as_ref();
         self.shared_by.group.len() + user.map_or(0, |user| user.len())
     }
 }
 
-/// Claims in their JSON form: what a server says to all others.
+/// Claims in their JSON form, as one server sends them to all others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the members are those of the claims")]
 pub struct ClaimsEnvelope {
@@ -43,7 +43,7 @@ pub struct ClaimsEnvelope {
     pub claims: Vec<ClaimEnvelope>,
 }
 
-/// The `type` that tells claims from whatever else servers say to each other.
+/// The `type` that distinguishes claims from the other messages between servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "there is one")]

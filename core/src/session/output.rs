@@ -1,4 +1,4 @@
-//! What a session allows, and what it wants done.
+//! The configuration of a session, and what it asks of its owner.
 
 use core::time::Duration;
 
@@ -21,17 +21,17 @@ pub struct SessionConfig {
     pub hello_timeout: Duration,
     /// How long a client may be silent before it is asked for a sign of life.
     pub heartbeat: Duration,
-    /// How long it may then take to answer.
+    /// How long it may then take to respond.
     pub pong_timeout: Duration,
     /// The longest time over which clients spread their reconnecting when the server shuts down: each waits for a
     /// random part of it. It is shorter if there are few clients.
     pub drain_window: Duration,
-    /// How long a client has to leave when the server shuts down. Longer than the window.
+    /// How long a client may take to leave when the server shuts down. This must be longer than the window.
     pub drain_grace: Duration,
     /// The most subscriptions of one session.
     pub subscriptions_max: usize,
-    /// How often one session may publish. Hosts apply the same rate to publishes without a session, per user over HTTP,
-    /// for example. `None` for no limit.
+    /// How often one session may publish; `None` for no limit. Hosts apply the same rate to publishes without a
+    /// session: over HTTP, for example, per user.
     pub publish_rate: Option<Rate>,
     /// The longest message that the transport accepts, in bytes, to be reported to clients; `None` if it isn't
     /// reported.
@@ -39,8 +39,8 @@ pub struct SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// 10 s for the first frame, a ping after 25 s, 20 s to answer it, up to 5 s to spread those who leave and 8 s for
-    /// all to have left, 1,000 subscriptions, and no limit on publishes.
+    /// 10 s for the first frame, a ping after 25 s, 20 s to answer it, up to 5 s to spread the leaving clients and 8 s
+    /// for all to have left, 1,000 subscriptions, and no limit on publishes.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
@@ -55,105 +55,107 @@ impl Default for SessionConfig {
     }
 }
 
-/// Why a connection is to be closed.
+/// Why a connection is being closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// It said nothing for too long.
+    /// The client was silent for too long.
     Timeout,
-    /// It broke the protocol.
+    /// The client broke the protocol.
     Protocol,
-    /// It has not shown who it is, or not again in time.
+    /// The client has not authenticated, or not again in time.
     Unauthorized,
-    /// Its user has as many connections as one may have.
+    /// The user has reached their limit on connections.
     TooManyConnections,
-    /// Whoever has to be asked who it is could not be.
+    /// The client could not be authenticated at the moment.
     Unavailable,
-    /// It took too little for too long.
+    /// The connection was too slow for too long.
     SlowConsumer,
     /// The tabs that shared it have a later one.
     Superseded,
     /// The connections of its user were ended.
     Disconnected,
-    /// The server is going away.
+    /// The server is shutting down.
     Drained,
-    /// Everything it asked for has ended.
+    /// Everything that it subscribed to has ended.
     Ended,
 }
 
-/// What a session wants done.
+/// What a session asks of its owner.
 #[derive(Debug)]
 pub enum SessionOutput<P> {
     /// Queue this frame for the client.
     Send(ServerFrame<P>),
-    /// Find out what the bearer of this token may do, and tell by
+    /// Find out what the bearer of this token may do, and report it to
     /// [`Session::handle_authenticated`](super::Session::handle_authenticated).
     Authenticate(String),
-    /// Subscribe, and tell by [`Session::handle_subscribed`](super::Session::handle_subscribed).
+    /// Subscribe, and report the result to [`Session::handle_subscribed`](super::Session::handle_subscribed).
     Subscribe(SubscribeRequest),
-    /// A durable subscription's device has dealt with everything up to these positions.
+    /// A durable subscription's device has processed everything up to these positions.
     Ack {
-        /// Which one.
+        /// Its pattern.
         pattern: Pattern,
-        /// How far, by topic.
+        /// The positions, one for each topic.
         positions: Vec<TopicPosition>,
     },
-    /// Forget what is remembered of a durable subscription, which ends.
+    /// Delete the cursor of a durable subscription, which ends.
     Forget(Pattern),
     /// Unsubscribe.
     Unsubscribe(SubscriptionId),
-    /// Unsubscribe from what a durable subscription has taken the place of. What waits of it is sent.
+    /// End a subscription that was replaced by a durable one. What is waiting for it is still sent.
     Replaced(SubscriptionId),
-    /// Subscribe no more to what has not been answered yet.
+    /// Withdraw a subscription that has not been answered yet.
     Withdraw(Pattern),
-    /// Change the flow of what has not been answered yet.
+    /// Change the flow of a subscription that has not been answered yet.
     FlowAhead {
-        /// What it is to.
+        /// Its pattern.
         pattern: Pattern,
-        /// The flow from now on.
+        /// The new flow.
         flow: Flow,
     },
-    /// Change a flow, and tell by [`Session::handle_flow_refused`](super::Session::handle_flow_refused) where that fails.
+    /// Change a flow. If that fails, report it to
+    /// [`Session::handle_flow_refused`](super::Session::handle_flow_refused).
     Flow {
         /// The subscription.
         subscription: SubscriptionId,
-        /// What it is to.
+        /// Its pattern.
         pattern: Pattern,
-        /// The flow from now on.
+        /// The new flow.
         flow: Flow,
     },
-    /// Publish, and tell by [`Session::handle_published`](super::Session::handle_published).
+    /// Publish, and report the result to [`Session::handle_published`](super::Session::handle_published).
     Publish {
         /// The client's number of the request.
         request: u64,
         /// What to publish.
         publish: PublishRequest<P>,
     },
-    /// Track a presence, and tell by [`Session::handle_track_refused`](super::Session::handle_track_refused) where that fails.
+    /// Track a presence. If that fails, report it to
+    /// [`Session::handle_track_refused`](super::Session::handle_track_refused).
     Track {
-        /// The client's number for it.
+        /// The client's number for the presence.
         request: u64,
-        /// Where.
+        /// The topic.
         topic: Topic,
-        /// Who.
+        /// The key.
         key: Key,
-        /// What it says of itself.
+        /// The meta.
         meta: P,
     },
     /// End a presence.
     Untrack {
-        /// The client's number for it.
+        /// The client's number for the presence.
         request: u64,
     },
-    /// The client may do something else from now on: tell what it is present in by
-    /// [`Session::handle_tracks`](super::Session::handle_tracks), and end what that gives.
+    /// The client's grant has changed: pass its presences to [`Session::handle_tracks`](super::Session::handle_tracks),
+    /// and end those that it returns.
     ReviewTracks,
-    /// Let the connection have the presences of a topic, and what changes about them.
+    /// Send the connection the presences of a topic, and their changes.
     Watch(Topic),
-    /// Let it have them no more.
+    /// Stop sending them.
     Unwatch(Topic),
-    /// The connection is one that a browser's tabs share: it takes the place of those of earlier terms, and gives way to
-    /// one of a later term ([`Session::handle_superseded`](super::Session::handle_superseded)).
+    /// The connection is shared by a browser's tabs: it replaces those of earlier terms, and gives way to one of a
+    /// later term ([`Session::handle_superseded`](super::Session::handle_superseded)).
     Lead(SharedBy, Term),
-    /// Close the connection once what is queued is sent. The last output.
+    /// Close the connection once everything queued has been sent. The last output.
     Close(CloseReason),
 }

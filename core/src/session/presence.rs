@@ -1,4 +1,4 @@
-//! What a client may ask about presences.
+//! A client's requests about presences.
 
 use alloc::vec::Vec;
 
@@ -61,7 +61,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Ends the watches that a new grant doesn't cover. Whoever watched is told, lest they take what they know for what is.
+    /// Ends the watches that a new grant doesn't cover. The client is told, because what it knows of the presences is
+    /// no longer updated.
     pub(super) fn end_watches_not_granted(&mut self) {
         let may_watch = |topic| self.grant().is_some_and(|grant| grant.may_watch(topic));
         let unseen = self.watches.iter().filter(|(topic, _)| !may_watch(topic));
@@ -74,8 +75,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// What came of [`SessionOutput::ReviewTracks`]: what the client is present in, by its numbers. Gives those that its grant doesn't
-    /// cover, which are over.
+    /// The answer to [`SessionOutput::ReviewTracks`]: the client's presences, by its numbers. Returns those that its
+    /// grant doesn't cover, which end.
     pub fn handle_tracks(&mut self, tracks: Vec<(u64, Topic, Key)>) -> Vec<u64> {
         let may_track = |topic: &Topic, key: &Key| {
             self.grant()

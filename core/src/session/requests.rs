@@ -1,4 +1,4 @@
-//! What a client may ask about subscriptions and publications, and what it is answered.
+//! A client's requests about subscriptions and publications, and their answers.
 
 use alloc::collections::BTreeSet;
 use alloc::string::ToString;
@@ -47,14 +47,14 @@ impl<P> Session<P> {
         self.send(ServerFrame::Error(error.about_pattern(request.pattern)));
     }
 
-    /// Whether the connection has a subscription that a new one can't take the place of. A durable one can: what is there goes on until that
-    /// has started, so that nothing is missing in between.
+    /// Returns whether the connection has a subscription that a new one can't replace. A durable one can: the existing
+    /// subscription continues until it has started, so that nothing is missed in between.
     fn is_taken(&self, pattern: &Pattern, is_durable: bool) -> bool {
         let is_there = self.subscriptions.contains_key(pattern);
         self.pending.contains(pattern) || (is_there && !is_durable)
     }
 
-    /// The flow of what is there, and of what is to take its place.
+    /// Changes the flow of a subscription, and of one that is about to replace it.
     pub(super) fn reflow(&mut self, pattern: Pattern, flow: Flow) {
         let subscription = self.subscriptions.get(&pattern).copied();
         let is_pending = self.pending.contains(&pattern);
@@ -74,7 +74,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Subscribes to the client's own rooms, for which it need not ask.
+    /// Subscribes the client to its own rooms, without a request.
     pub(super) fn join(&mut self) {
         let rooms = self.grant().map_or(&[][..], |grant| &grant.joins).to_vec();
         for pattern in rooms {
@@ -91,7 +91,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Ends what the client had without asking: it asks now, and may want it otherwise. Returns whether there was such.
+    /// Ends a subscription that the client got without asking, because it now subscribes itself, perhaps with other
+    /// options. Returns whether there was one.
     fn leave(&mut self, pattern: &Pattern) -> bool {
         let Some(at) = self.joined.iter().position(|joined| joined == pattern) else {
             return false;
@@ -107,8 +108,8 @@ impl<P> Session<P> {
         true
     }
 
-    /// What was withdrawn may have been answered just before, where the client's frames had waited for its token: gives the
-    /// subscription, which is to be ended.
+    /// A subscription was withdrawn. It may have been answered just before, if the client's frames were waiting for its
+    /// token; then returns it, so that it can be ended.
     pub fn handle_withdrawn(&mut self, pattern: &Pattern) -> Option<SubscriptionId> {
         let answered = self.subscriptions.remove(pattern)?;
         let is_asked_again = |output: &SessionOutput<P>| matches!(output, SessionOutput::Subscribe(request) if request.pattern == *pattern);
@@ -160,7 +161,7 @@ impl<P> Session<P> {
         self.send(ServerFrame::Error(error.about_pattern(pattern)));
     }
 
-    /// What came of [`SessionOutput::Subscribe`].
+    /// The result of [`SessionOutput::Subscribe`].
     pub fn handle_subscribed(
         &mut self,
         pattern: Pattern,
@@ -169,7 +170,7 @@ impl<P> Session<P> {
     ) {
         self.pending.remove(&pattern);
         if self.pending.is_empty() {
-            // An empty set keeps its memory, and hardly a session has anything pending.
+            // Frees the memory of the set, because hardly any session has anything pending.
             self.pending = BTreeSet::new();
         }
         match result {
@@ -186,7 +187,7 @@ impl<P> Session<P> {
                 });
             }
             Err(error) => {
-                // What it was to take the place of is over, too.
+                // The subscription that it would have replaced ends, too.
                 let earlier = self.subscriptions.remove(&pattern);
                 let earlier = earlier.map(SessionOutput::Unsubscribe);
                 self.output.extend(earlier);
@@ -195,7 +196,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// What came of [`SessionOutput::Publish`].
+    /// The result of [`SessionOutput::Publish`].
     pub fn handle_published(&mut self, request: u64, result: Result<Position, PublishError>) {
         self.send(match result {
             Ok(position) => ServerFrame::Published { request, position },

@@ -1,4 +1,4 @@
-//! Whether the link stands, which calls are under way, and when to give up on them.
+//! Whether the link is up, which calls are in flight, and when to give up on them.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -9,11 +9,11 @@ use crate::client::Backoff;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// How many times as long as other calls a listing may take: it grows with the number of topics, and while it goes on, probes tell whether
-/// the link stands.
+/// How many times as long as other calls a listing may take: it grows with the number of topics, and probes check the
+/// link meanwhile.
 const LISTING_FACTOR: u32 = 6;
 
-/// What a call was about, for when its answer comes.
+/// What a call was for, to handle its answer.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Open,
@@ -21,18 +21,19 @@ pub(crate) enum Asked {
     Unfollow,
     Read(Topic),
     List(Pattern),
-    /// So many publications.
+    /// With the number of publications.
     Publish(usize),
     Renew(Topic),
-    /// So many calls about cursors.
+    /// With the number of calls about cursors.
     Cursors(usize),
     Lookup,
     Probe,
 }
 
 impl Asked {
-    /// How long a call may take before it speaks against the link; none where it never does. A lookup is asked for by whoever likes, and may
-    /// be a long one: it is given up by those who wait for it, and none of the others is to lose the link for it.
+    /// How long a call may take before the link is considered lost; `None` for no limit. Anyone may request a lookup,
+    /// and it may take long: those that wait for it give up on it, and the link must not be lost to others because of
+    /// it.
     fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
         match self {
             Self::Lookup => None,
@@ -63,13 +64,13 @@ enum State {
 ///   └── failed, late ─────┴── failed, late, lost
 /// ```
 ///
-/// Each wait may be twice as long as the one before, until the link has stood for as long as the longest of them: one that opens and is
-/// lost at once again and again is opened as seldom as one that doesn't open.
+/// The ceiling of the wait doubles with each attempt, until the link has been up for as long as the longest wait. So a
+/// link that is lost again and again soon after it opens is reopened as rarely as one that doesn't open at all.
 #[derive(Debug)]
 pub(crate) struct Link {
     state: State,
     backoff: Backoff,
-    /// With their deadlines, where they have one.
+    /// The calls in flight, with their deadlines if they have one.
     calls: BTreeMap<CallId, (Option<Instant>, Asked)>,
     deadlines: BTreeSet<(Instant, CallId)>,
     last_call: CallId,
@@ -78,7 +79,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A link that wants to be opened at once.
+    /// A link that has to be opened at once.
     pub(crate) fn new(config: &UplinkConfig) -> Self {
         Self {
             state: State::Down {
@@ -97,7 +98,7 @@ impl Link {
         matches!(self.state, State::Up { .. })
     }
 
-    /// Whether the link is to be opened now; it counts as being opened then.
+    /// Returns whether to open the link now; if so, it counts as being opened.
     pub(crate) fn start_opening(&mut self, now: Instant) -> bool {
         let is_due = matches!(self.state, State::Down { until } if until <= now);
         if is_due {
@@ -106,7 +107,7 @@ impl Link {
         is_due
     }
 
-    /// Whether a probe is due; it counts as under way then.
+    /// Returns whether to send a probe now; if so, it counts as in flight.
     pub(crate) fn start_probing(&mut self, now: Instant) -> bool {
         let is_due =
             !self.is_probing && matches!(self.state, State::Up { probe_at, .. } if probe_at <= now);
@@ -114,7 +115,7 @@ impl Link {
         is_due
     }
 
-    /// Notes a call, and gives its number.
+    /// Registers a call and returns its number.
     pub(crate) fn call(&mut self, now: Instant, asked: Asked) -> CallId {
         self.last_call += 1;
         let until = asked.timeout(&self.config).map(|timeout| now + timeout);
@@ -124,7 +125,7 @@ impl Link {
         self.last_call
     }
 
-    /// What a call was about; `None` for one from before the link was lost.
+    /// A call was answered: returns what it was for; `None` if it is from before the link was lost.
     pub(crate) fn answered(&mut self, now: Instant, call: CallId) -> Option<Asked> {
         let asked = self.failed(call)?;
         match asked {
@@ -152,7 +153,7 @@ impl Link {
         Some(asked)
     }
 
-    /// What a call was about that failed while the link stands.
+    /// A call failed without losing the link: returns what it was for.
     pub(crate) fn failed(&mut self, call: CallId) -> Option<Asked> {
         let (until, asked) = self.calls.remove(&call)?;
         if let Some(until) = until {
@@ -161,7 +162,7 @@ impl Link {
         Some(asked)
     }
 
-    /// The link is lost: calls under way are void, and it is opened again after a wait.
+    /// The link is lost: calls in flight are void, and it is reopened after a wait.
     pub(crate) fn lose(&mut self, now: Instant) {
         match self.state {
             State::Down { .. } => return,
@@ -178,7 +179,7 @@ impl Link {
         };
     }
 
-    /// Whether a call has taken too long.
+    /// Returns whether a call has taken too long.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
         self.oldest().is_some_and(|until| until <= now)
     }
@@ -207,7 +208,7 @@ mod tests {
         Instant::from_millis(millis)
     }
 
-    /// A link that has been opened at a time.
+    /// A link that was opened at this time.
     fn up(now: Instant, config: &UplinkConfig) -> Link {
         let mut link = Link::new(config);
         assert!(link.start_opening(now) && !link.is_up());
@@ -288,7 +289,7 @@ mod tests {
         assert!(link.start_probing(again + config.probe_every));
     }
 
-    /// Loses a link that stands, and opens it again; gives the time at which it stands again.
+    /// Loses a link that is up and reopens it; returns the time at which it is up again.
     fn lost_and_back(link: &mut Link, now: Instant) -> Instant {
         link.lose(now);
         let again = link.poll_timeout().unwrap();
@@ -324,10 +325,10 @@ mod tests {
                 since = lost_and_back(&mut link, now);
                 waited += since - now;
             }
-            // With full jitter, half of the longest wait in the mean.
+            // With full jitter, the mean is half of the longest wait.
             let mean = waited / TURNS;
             assert!(mean > config.backoff_max / 3, "seed {seed}: {mean:?}");
-            // It stands now: the next loss counts as the first.
+            // It stays up this time, so the next loss counts as the first.
             let now = since + config.backoff_max;
             assert!(lost_and_back(&mut link, now) <= now + config.backoff_base);
         }

@@ -1,5 +1,5 @@
-//! Lookups on their way to where topics live: several at a time, the same one once for all who wait for it, repeated where the
-//! link was lost, and given up in time.
+//! Lookups on their way to the backend: several at a time, equal ones once for all who wait for them, repeated after a
+//! loss of the link, and given up in time.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -10,31 +10,33 @@ use crate::history::Excerpt;
 use crate::time::Instant;
 use crate::topic::Pattern;
 
-/// What a [`Lookup`] has found: an excerpt of each topic that anything is known of.
+/// The result of a [`Lookup`]: an excerpt of each known topic.
 pub type Found<P> = Arc<[Excerpt<P>]>;
 
-/// The lookups of one hub. Who wants one has a ticket, by which the result is told.
+/// The lookups of one hub. Each request has a ticket, with which the result is returned.
 #[derive(Debug)]
 pub(crate) struct Lookups<P> {
-    /// The tickets of those who wait, by number, and so by deadline: all may wait for the same time.
+    /// The tickets of the waiting requests, by number, which is also the order of their deadlines: all may wait equally
+    /// long.
     askers: BTreeMap<u64, (Instant, u64)>,
     last_asker: u64,
-    /// Those to be asked for, in their order, and who waits for each. Listings wait by themselves: they take long, and what they find takes
-    /// room, so fewer of them are under way at a time, and no other lookup waits for them.
+    /// The lookups to make, in order, and the requests that wait for each. Listings have a queue of their own: they
+    /// take long, and what they find takes up memory, so fewer of them are in flight, and no other lookup waits for
+    /// them.
     reads: VecDeque<Lookup>,
     listings: VecDeque<Lookup>,
     waiting: BTreeMap<Key, Vec<u64>>,
-    /// How many stand there, those who have been given up included.
+    /// How many requests are in `waiting`, including those that have been given up.
     listed: usize,
     under_way: BTreeMap<CallId, (Lookup, Vec<u64>)>,
     done: VecDeque<(u64, Result<Found<P>, LookupError>)>,
     config: UplinkConfig,
 }
 
-/// Fewer are not worth looking through.
+/// Fewer entries aren't worth cleaning up.
 const LISTED_MIN: usize = 64;
 
-/// What makes lookups the same one.
+/// Lookups with equal keys are the same.
 type Key = (Pattern, Option<(u64, u64)>);
 
 impl<P> Lookups<P> {
@@ -52,7 +54,8 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// Queues a lookup. One that waits already is asked for once; one that is under way may have missed what was published since.
+    /// Queues a lookup. It joins an equal one that is queued, but not one in flight, which may miss what was published
+    /// since.
     pub(crate) fn push(&mut self, now: Instant, ticket: u64, lookup: Lookup) {
         if self.askers.len() >= self.config.lookups_max {
             self.done.push_back((ticket, Err(LookupError::Unavailable)));
@@ -78,7 +81,7 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// The next one to be asked for, unless as many are under way as may be. To be told by [`Lookups::begun`] as which call.
+    /// The next lookup to make, unless the limit in flight is reached. Register its call with [`Lookups::begun`].
     pub(crate) fn next(&mut self) -> Option<(Lookup, Vec<u64>)> {
         loop {
             let lookup = self.take_next()?;
@@ -107,7 +110,7 @@ impl<P> Lookups<P> {
         self.under_way.insert(call, asked);
     }
 
-    /// What a call has found.
+    /// The result of a call.
     pub(crate) fn handle_found(&mut self, call: CallId, found: Vec<Excerpt<P>>) {
         let Some((_, askers)) = self.under_way.remove(&call) else {
             return;
@@ -121,7 +124,7 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// The link is lost: what was under way is asked for again, before all else.
+    /// The link is lost: lookups that were in flight are made again, before all others.
     pub(crate) fn handle_lost(&mut self) {
         while let Some((_, (lookup, mut askers))) = self.under_way.pop_last() {
             let waiting = self.waiting.entry(key(&lookup)).or_default();
@@ -135,7 +138,7 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// Gives up what has waited for too long.
+    /// Gives up requests that have waited too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         while let Some(first) = self.askers.first_entry()
             && first.get().0 <= now
@@ -148,7 +151,8 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// While the link is away, nobody else does. Done when most have been given up, it costs each of them little.
+    /// Removes requests that were given up, because nothing else does while the link is lost. It runs when most have
+    /// been given up, so the cost for each is small.
     fn forget_given_up(&mut self) {
         let (askers, mut listed) = (&self.askers, 0);
         self.waiting.retain(|_, waiting| {
@@ -163,7 +167,7 @@ impl<P> Lookups<P> {
         self.listed = listed;
     }
 
-    /// Who is to be told what.
+    /// The next result, with its ticket.
     pub(crate) fn poll_found(&mut self) -> Option<(u64, Result<Found<P>, LookupError>)> {
         self.done.pop_front()
     }
@@ -184,12 +188,12 @@ fn key(lookup: &Lookup) -> Key {
 }
 
 impl Lookup {
-    /// Whether there may be many topics to be found.
+    /// Returns whether it may find many topics.
     fn is_listing(&self) -> bool {
         matches!(self, Self::Latest(pattern) if !pattern.is_exact())
     }
 
-    /// The call that finds it.
+    /// The call that makes this lookup.
     pub(crate) fn call<P>(&self) -> UplinkCall<P> {
         match self {
             Self::Latest(pattern) => match pattern.exact() {
@@ -219,7 +223,7 @@ mod tests {
         for ticket in 0..20_000 {
             now = now + config.lookup_patience / 10;
             lookups.handle_timeout(now);
-            // Every other one asks for the same.
+            // Every second request is for the same topic.
             let name = format!("job:{}", if ticket % 2 == 0 { 0 } else { ticket });
             let pattern = Pattern::new(&name).unwrap();
             lookups.push(now, ticket, Lookup::Latest(pattern));

@@ -1,4 +1,4 @@
-//! Publications on their way to where topics live: in order, in batches, repeated safely, given up in time.
+//! Publications on their way to the backend: in order, in batches, safely repeated, and given up in time.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -13,14 +13,13 @@ use crate::publication::Position;
 use crate::random::Random;
 use crate::time::Instant;
 
-/// The queue of one hub. `T` is to whom the result is told.
+/// The queue of one hub. `T` identifies the publisher that the result goes to.
 #[derive(Debug)]
 pub(crate) struct Publishes<P, T> {
-    /// In the order of their deadlines. The first `under_way` of them are in the call that is under way.
+    /// In the order of their deadlines. The first `under_way` of them are in the call in flight.
     queue: VecDeque<Waiting<P, T>>,
     under_way: usize,
-    /// How many go up at a time, from the front of the queue on, the next ones last: the parts of batches of which something was
-    /// refused.
+    /// The sizes of the next batches, the next one last: the parts of batches of which something was refused.
     parts: Vec<usize>,
     bytes: usize,
     keys: Random,
@@ -30,12 +29,12 @@ pub(crate) struct Publishes<P, T> {
 
 #[derive(Debug)]
 struct Waiting<P, T> {
-    /// `None` once it was given up, while a call may still carry it.
+    /// `None` once it was given up while a call may still contain it.
     origin: Option<T>,
     request: PublishRequest<P>,
     until: Instant,
     was_sent: bool,
-    /// Whether a call that carried it was never answered.
+    /// Whether a call that contained it was never answered.
     is_uncertain: bool,
 }
 
@@ -79,7 +78,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         format!("{:016x}{:016x}", self.keys.next_u64(), self.keys.next_u64())
     }
 
-    /// The next batch, unless one is under way.
+    /// The next batch, unless one is in flight.
     pub(crate) fn next_batch(&mut self) -> Option<Vec<PublishRequest<P>>> {
         self.drop_given_up();
         if self.under_way > 0 || self.queue.is_empty() {
@@ -101,7 +100,8 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         Some(batch)
     }
 
-    /// Whoever was told that nothing is stored must be right. What a call carries stays until that is answered.
+    /// Removes publications that were given up. A publisher that was told that nothing is stored must be right, so what
+    /// a call contains stays until the call is answered.
     fn drop_given_up(&mut self) {
         while self.under_way == 0
             && let Some(first) = self.queue.front()
@@ -123,7 +123,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         Some(first)
     }
 
-    /// What came of the batch.
+    /// The results of the batch.
     pub(crate) fn handle_results(&mut self, results: Vec<Result<Position, PublishError>>) {
         self.under_way = 0;
         for result in results {
@@ -139,7 +139,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
     }
 
-    /// The batch failed: what may wait is repeated with the next one.
+    /// The batch failed: what may wait is repeated in the next one.
     pub(crate) fn handle_failure(&mut self, failure: UplinkFailure) {
         let under_way = core::mem::take(&mut self.under_way);
         match failure {
@@ -159,7 +159,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 }
                 self.drop_given_up();
             }
-            // What it is, it was in earlier calls, too: none of them has stored it.
+            // Its content was refused in earlier calls, too, so none of them has stored it.
             UplinkFailure::Refused if under_way == 1 => {
                 self.finish_first(Err(PublishError::Refused));
             }
@@ -170,8 +170,8 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
     }
 
-    /// One at least of the first so many is refused: they go up by halves, so that those who are innocent wait for few more calls,
-    /// and the order stays.
+    /// At least one of the first `count` publications is refused. They are sent again in halves, so that the others
+    /// wait for only a few more calls, and the order is kept.
     fn split(&mut self, count: usize) {
         if let Some(part) = self.parts.last_mut() {
             *part -= count;
@@ -182,7 +182,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         self.parts.extend([count - count / 2, count / 2]);
     }
 
-    /// Gives up what has waited for too long.
+    /// Gives up publications that have waited too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for index in 0..self.queue.len() {
             let waiting = &mut self.queue[index];
@@ -201,12 +201,12 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         self.drop_given_up();
     }
 
-    /// How many wait.
+    /// How many publications are waiting.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Who is to be told what.
+    /// The next result, with its publisher.
     pub(crate) fn poll_result(&mut self) -> Option<(T, Result<Position, PublishError>)> {
         self.done.pop_front()
     }

@@ -1,4 +1,4 @@
-//! What a tracker says to other nodes and hears from them, and what their silence means.
+//! Messages to and from other nodes, and what their silence means.
 
 use alloc::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ pub(super) enum Link {
     /// There are no other nodes.
     Alone,
     Linked {
-        /// What others were told of, up to this version of what was changed here.
+        /// The version of this node's changes that was sent to the others.
         told: u64,
-        /// Up to which version of the own share they were told, unless something was lost.
+        /// The version of this node's share that was sent to the others, unless something was lost.
         told_share: u64,
-        /// They are to be told something, though it may be nothing new.
+        /// Whether something has to be sent to them, even if it is nothing new.
         is_owed: bool,
         heartbeat_at: Instant,
     },
-    /// Bye was said.
+    /// Bye has been sent.
     Over,
 }
 
-/// Another node that was heard.
+/// Another node that was heard from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     heard: Instant,
     is_up: bool,
-    /// When it was asked for what was missed.
+    /// When it was last asked for what was missed.
     asked: Option<Instant>,
 }
 
 impl Tracker {
-    /// Messages can be exchanged with other nodes from now on, or again after a break.
+    /// The link to the other nodes is up, for the first time or again.
     pub fn handle_linked(&mut self, now: Instant) {
         let told = match self.link {
             Link::Alone => 0,
@@ -52,7 +52,7 @@ impl Tracker {
         self.settle(now);
     }
 
-    /// Another node said something. What this node itself said, or what is about other work, is not heard.
+    /// A message arrived from another node. This node's own messages, and those about other work, are ignored.
     pub fn handle_message(&mut self, now: Instant, message: ProgressMessage) {
         let from = message.node;
         let is_listening = matches!(self.link, Link::Linked { .. });
@@ -78,7 +78,7 @@ impl Tracker {
         self.settle(now);
     }
 
-    /// Notes that a node is there. Says whether it is listened to.
+    /// Notes a sign of life from a node. Returns whether its messages count.
     fn meet(&mut self, now: Instant, node: NodeId) -> bool {
         let is_new = !self.peers.contains_key(&node);
         if is_new && self.peers.len() >= self.config.limits.nodes_max {
@@ -91,13 +91,13 @@ impl Tracker {
         });
         peer.heard = now;
         if !core::mem::replace(&mut peer.is_up, true) {
-            // While they could not hear each other, both may have told the world, and not the same.
+            // While they couldn't reach each other, both may have published, and not the same.
             self.gates.change_all();
         }
         true
     }
 
-    /// Takes over what is new in a tally.
+    /// Joins a tally, and notes whether anything is new.
     pub(super) fn join(&mut self, now: Instant, tally: &Tally) {
         let before = (self.tally.done(), self.tally.queued());
         let (target, started, ended) = (self.tally.target, self.tally.started_ms, self.tally.ended);
@@ -144,7 +144,7 @@ impl Tracker {
         }
     }
 
-    /// Tells what this node knows beyond what another one knows.
+    /// Sends what this node knows beyond what another one knows.
     fn answer(&mut self, theirs: &BTreeMap<NodeId, u64>) {
         for (node, version) in self.tally.known() {
             let since = theirs.get(&node).copied().unwrap_or(0);
@@ -162,7 +162,7 @@ impl Tracker {
         }
     }
 
-    /// The others are to be told all of the own share.
+    /// Notes that all of this node's share has to be sent.
     const fn owe_everything(&mut self) {
         if let Link::Linked {
             told_share,
@@ -175,7 +175,7 @@ impl Tracker {
         }
     }
 
-    /// Tells the other nodes what has changed here, unless something was told just now.
+    /// Sends this node's changes to the others, unless something was sent just now.
     pub(super) fn tell_nodes(&mut self, now: Instant) {
         let is_gathering = self.told_at.is_some_and(|at| at + self.config.gather > now);
         if self.has_news() && !is_gathering {
@@ -197,7 +197,7 @@ impl Tracker {
         self.told_at = Some(now);
         let own = self.config.node;
         if self.tally.shares.contains_key(&own) {
-            // What is told is told as of now.
+            // Brings the window up to date before it is sent.
             self.write(now);
         }
         self.tell_share(own, told_share);
@@ -210,7 +210,7 @@ impl Tracker {
         };
     }
 
-    /// Gives a sign of life where it is time for one.
+    /// Schedules a sign of life if it is time for one.
     pub(super) fn beat(&mut self, now: Instant) {
         if let Link::Linked {
             is_owed,
@@ -224,7 +224,7 @@ impl Tracker {
         }
     }
 
-    /// This node goes away in order. What it has counted is told before.
+    /// This node shuts down gracefully, after it has sent what it counted.
     pub fn handle_shutdown(&mut self, now: Instant) {
         if self.has_news() {
             self.flush(now);
@@ -233,7 +233,7 @@ impl Tracker {
             self.send(ProgressBody::Bye {});
         }
         self.link = Link::Over;
-        // What it would have told the world later needs no deadline any more.
+        // Pending publications need no deadline any more.
         self.settle(now);
     }
 
@@ -242,7 +242,7 @@ impl Tracker {
         for peer in self.peers.values_mut() {
             peer.is_up &= peer.heard + down_after > now;
         }
-        // Those that were silent for long are no more: each start of a server is another node.
+        // Nodes that were silent for long are forgotten: a restarted server is a new node.
         let forget_after = down_after.saturating_mul(16);
         self.peers.retain(|_, peer| peer.heard + forget_after > now);
     }
@@ -263,13 +263,13 @@ impl Tracker {
             .min()
     }
 
-    /// Whether no other node is up.
+    /// Returns whether no other node is up.
     pub(super) fn is_alone(&self) -> bool {
         !self.peers.values().any(|peer| peer.is_up)
     }
 
-    /// Whether it is this node that tells the world: of those that are up, the one of the lowest number. Once it has said
-    /// bye, it tells nothing.
+    /// Returns whether this node publishes: it has the lowest number of all that are up. Once it has said bye, it
+    /// publishes nothing.
     pub(super) fn is_speaker(&self) -> bool {
         if matches!(self.link, Link::Over) {
             return false;

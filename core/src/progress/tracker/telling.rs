@@ -1,4 +1,4 @@
-//! What the world is told, and when.
+//! What is published, and when.
 
 use super::{ProgressOutput, Tracker};
 use crate::flow::{Conflate, Flow, Pace};
@@ -8,18 +8,18 @@ use crate::progress::notice::{Changed, Done, Notice};
 use crate::progress::snapshot::remaining;
 use crate::time::Instant;
 
-/// The paces, carried out.
+/// The gates that apply the paces.
 #[derive(Debug)]
 pub(super) struct Gates {
     events: Gate<Done>,
     progress: Gate<Changed>,
     users: Gate<Changed>,
     queue: Gate<Changed>,
-    /// What has changed and was not handed to the gates, because another node tells the world.
+    /// Changes that were not passed to the gates, because another node publishes.
     unsaid: Unsaid,
-    /// Whether this node told the world when it was last looked at, and has had something to tell since it does.
+    /// Whether this node was publishing when that was last checked, and had anything to publish.
     was_speaker: bool,
-    /// When a falling speed is told next.
+    /// When to publish a falling speed next.
     refresh_at: Option<Instant>,
     last: Last,
 }
@@ -30,7 +30,7 @@ struct Unsaid {
     users: bool,
 }
 
-/// The last word.
+/// The state of the last publication.
 #[derive(Clone, Copy, Debug)]
 enum Last {
     NotYet,
@@ -61,18 +61,18 @@ impl Gates {
         self.events.handle_value(now, done);
     }
 
-    /// The counts have changed.
+    /// The amounts have changed.
     pub(super) const fn change(&mut self) {
         self.unsaid.progress = true;
     }
 
-    /// Who is at work has changed.
+    /// The set of working sessions has changed.
     pub(super) const fn change_users(&mut self) {
         self.unsaid.progress = true;
         self.unsaid.users = true;
     }
 
-    /// Everything is to be told again: others may have told something else meanwhile.
+    /// Everything has to be published again, because another node may have published something different meanwhile.
     pub(super) const fn change_all(&mut self) {
         self.change_users();
     }
@@ -104,7 +104,7 @@ impl Gates {
 }
 
 impl Tracker {
-    /// Tells the world what is due, where that is this node's part.
+    /// Publishes what is due, if that is up to this node.
     pub(super) fn tell_world(&mut self, now: Instant) {
         self.gates.handle_timeout(now);
         while let Some(emission) = self.gates.events.poll_output() {
@@ -113,7 +113,7 @@ impl Tracker {
             }
         }
         let is_speaker = self.is_speaker();
-        // One that knows of nothing has told nothing, however often it was woken.
+        // A node that knows of nothing has published nothing, however often it was woken.
         let speaks = is_speaker && (self.gates.was_speaker || self.has_anything());
         if speaks && !self.gates.was_speaker {
             self.gates.change_all();
@@ -147,7 +147,7 @@ impl Tracker {
         }
     }
 
-    /// What a gate lets through is looked at now, so it is never older than its time.
+    /// Reads the current values when a gate emits, so that what is published is never outdated.
     fn drain_gates(&mut self, now: Instant, is_speaker: bool) {
         let is_over = matches!(self.gates.last, Last::Said);
         while self.gates.progress.poll_output().is_some() {
@@ -173,7 +173,7 @@ impl Tracker {
         }
     }
 
-    /// Says the last word, a while after the end.
+    /// Publishes the end, some time after it.
     fn end(&mut self, now: Instant, is_speaker: bool) {
         let Some(ended) = self.tally.ended() else {
             return;
@@ -195,7 +195,7 @@ impl Tracker {
                 let snapshot = self.snapshot(now);
                 self.publish(Notice::Ended(snapshot, ended.reason));
             } else {
-                // Whoever has the word says it. Should that one go silent, this one does.
+                // Another node publishes the end. If that one goes silent, this one does it.
                 self.gates.last = Last::At(now + self.config.down_after);
             }
         }

@@ -1,4 +1,4 @@
-//! What a client says, as one flat structure.
+//! The frames from clients, as one flat structure.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Publications in the frames of a server: one, one as what has changed, several.
+//! Publications in the frames of a server: complete, as a delta, or in a batch.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use crate::protocol::ServerFrame;
 use crate::publication::Publication;
 use crate::topic::Pattern;
 
-/// A publication, whole or as what has changed.
+/// A publication, complete or as a delta.
 pub(super) fn one<P>(mut envelope: ServerEnvelope<P>) -> Result<ServerFrame<P>, FrameError> {
     let Some(delta) = envelope.delta.take() else {
         let (publication, via) = publication(envelope)?;

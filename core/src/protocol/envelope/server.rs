@@ -1,4 +1,4 @@
-//! What a server says, as one flat structure.
+//! The frames from servers, as one flat structure.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
