@@ -11,7 +11,7 @@ use crate::flow::Flow;
 use crate::lifecycle::EndReason;
 use crate::publication::Position;
 
-/// Members by a letter, and how many comparisons were made of all.
+/// A payload with members named by letters, which counts the comparisons of all payloads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Doc {
     members: BTreeMap<char, Option<u32>>,
@@ -79,7 +79,7 @@ fn publication(topic: &str, offset: u64, payload: Doc) -> Arc<Publication<Doc>> 
     })
 }
 
-/// A connection that is sent deltas, and what it was sent of each publication: the base, and how large it was.
+/// A connection that is sent deltas, with what it was sent of each publication: the base and the size.
 struct Connection {
     bases: Bases<Doc>,
     pattern: Pattern,

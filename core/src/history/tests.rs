@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::payload::opaque::Opaque;
 
-/// A payload that is nothing but its number and its size.
+/// A payload that has only a number and a size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sized {
     number: u64,
@@ -53,7 +53,7 @@ fn filled(count: u64, limits: &HistoryLimits) -> History<Sized> {
     history
 }
 
-/// The offsets that a subscriber at `position` recovers; `None` where they are lost.
+/// The offsets that a subscriber at `position` recovers; `None` if they are lost.
 fn recovered(history: &History<Sized>, position: Position) -> Option<Vec<u64>> {
     match history.since(position) {
         Recovery::Whole(missed) => Some(missed.iter().map(|item| item.position.offset).collect()),
@@ -61,7 +61,7 @@ fn recovered(history: &History<Sized>, position: Position) -> Option<Vec<u64>> {
     }
 }
 
-/// What the limits leave, found the slow way: how many of `published` are kept at `now`.
+/// A naive model of the limits: how many of `published` are kept at `now`.
 fn kept(published: &[(Instant, usize)], now: Instant, limits: &HistoryLimits) -> usize {
     (1..=published.len())
         .rev()

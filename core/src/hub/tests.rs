@@ -1,4 +1,4 @@
-//! Gates that rest, beside the same hub whose gates never do, and beside gates alone.
+//! Gates that rest, compared with the same hub whose gates never do, and with single gates.
 
 mod batches;
 mod starts;
@@ -74,7 +74,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..if cfg!(miri) { 20 } else { 200 })
 }
 
-/// A subscription by itself: what its gate makes of each publication.
+/// A single subscription: what its gate makes of each publication.
 struct Alone {
     id: SubscriptionId,
     topic: usize,
@@ -123,7 +123,7 @@ impl Alone {
     }
 }
 
-/// The hub, the hub without rest, and each subscription alone.
+/// The hub, the hub without rest, and the single subscriptions.
 struct Trio {
     hub: Hub<()>,
     restless: Hub<()>,
@@ -154,7 +154,8 @@ impl Trio {
             }
             Step::Subscribe { topic, flow } => {
                 let pattern = Pattern::new(TOPICS[topic]).unwrap();
-                // Whoever comes after the end gets it and nothing else; these come to a topic that begins anew.
+                // A subscriber that arrives after the end gets that and nothing else; these subscribe to a topic that
+                // restarts.
                 let is_over = self
                     .hub
                     .latest(&pattern.exact().unwrap())
@@ -235,7 +236,7 @@ impl Trio {
         }
     }
 
-    /// Hubs do what is due before they hand a publication on.
+    /// Handles deadlines first, as hubs do before they route a publication.
     fn pass_time(&mut self) {
         let now = self.now;
         for alone in &mut self.alone {
@@ -243,7 +244,7 @@ impl Trio {
         }
     }
 
-    /// Takes what both hubs have due, and compares it in its order.
+    /// Takes what is due from both hubs, and compares it, including the order.
     fn compare(&mut self, due: &mut Vec<(SubscriptionId, Position)>) {
         loop {
             let output = self.hub.poll_output();
@@ -263,7 +264,7 @@ impl Trio {
     }
 }
 
-/// As if nothing had ever rested: each gate is handed each publication.
+/// As if no gate had ever rested: each gate is handed each publication.
 fn wake_everyone(hub: &mut Hub<()>) {
     for topic in TOPICS {
         if let Some(route) = hub.router.find(&Pattern::new(topic).unwrap()) {

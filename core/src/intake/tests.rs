@@ -10,7 +10,7 @@ use super::*;
 
 const LEASE: Duration = Duration::from_secs(3);
 
-/// What a server hears, in the order that is the same for all.
+/// What servers receive, in the same order for all.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Raw { mark: u64, number: u64 },
@@ -26,7 +26,7 @@ enum Answer {
 
 struct Server {
     intake: Intake<u64>,
-    /// How much of the events it has heard.
+    /// How many of the events it has received.
     heard: usize,
     commands: VecDeque<IntakeOutput<u64>>,
     answers: VecDeque<Answer>,
@@ -34,7 +34,7 @@ struct Server {
     shed: usize,
 }
 
-/// A store and its servers. Nothing reaches anybody by itself.
+/// A store and its servers. Nothing is delivered by itself.
 struct World {
     now: Instant,
     events: Vec<Event>,
@@ -182,7 +182,7 @@ impl World {
         true
     }
 
-    /// Everything reaches everybody for a while.
+    /// Delivers everything to everyone for a while.
     fn settle(&mut self) {
         for _ in 0..40 {
             for at in 0..self.servers.len() {
@@ -344,7 +344,7 @@ enum Step {
     Hear(usize),
     Execute(usize),
     Answer(usize),
-    /// All that one server can do, while the others stand still.
+    /// Everything that one server can do while the others stand still.
     Serve(usize),
     Crash(usize),
 }
@@ -366,8 +366,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 300 }))]
 
-    /// Whoever is slow, paused or crashes, wherever: as long as one server lives that heard all, each message is taken in
-    /// once, and in order.
+    /// Whichever server is slow, paused or crashes, and whenever: as long as one server lives that has received
+    /// everything, each message is taken in once, and in order.
     #[test]
     fn each_message_is_taken_in_once_and_in_order(steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 15 } else { 250 })) {
         let mut world = World::new(3);
@@ -391,7 +391,7 @@ proptest! {
         prop_assert_eq!(counts, world.published.clone());
         let numbers = world.taken_numbers();
         prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{:?}", numbers);
-        // What a server that lives keeps would be taken in again.
+        // Whatever a living server still keeps would be taken in again.
         let is_done = |server: &Server| server.shed == 0 && (server.intake.is_empty() || !server.is_alive);
         prop_assert!(world.servers.iter().all(is_done));
     }

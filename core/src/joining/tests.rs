@@ -1,4 +1,4 @@
-//! What somebody takes of what comes again and of what is new: each publication once, and a word where one is lost.
+//! What a newcomer takes of repeated and of new publications: each one once, with a notice if any are lost.
 
 use alloc::vec::Vec;
 
@@ -27,7 +27,7 @@ fn since(epoch: u64, offset: u64) -> Start {
     }]))
 }
 
-/// What was taken: the offsets, and those of them before which something was told to be lost.
+/// The offsets that were taken, and those before which a loss was reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Taken {
     offsets: Vec<u64>,
@@ -42,7 +42,7 @@ impl Taken {
         }
     }
 
-    /// The same, but for a loss that is told before the first of it.
+    /// The same, except that a loss is reported before the first.
     fn after_a_loss(mut self) -> Self {
         self.resets.extend(self.offsets.first());
         self
@@ -59,7 +59,7 @@ impl Taken {
     }
 }
 
-/// A topic that others have seen up to `seen`, that comes again from `again` on, and that goes on up to `last`.
+/// A topic that others have seen up to `seen`, that is repeated from `again` on, and that continues up to `last`.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     again: u64,
@@ -68,7 +68,7 @@ struct Course {
 }
 
 impl Course {
-    /// What somebody takes of it, twice where the connection is lost meanwhile and everything comes once more.
+    /// What a newcomer takes of it; twice, if the connection is lost meanwhile and everything is repeated once more.
     fn taken_by(self, mut joining: Joining, to_cursor: bool, is_repeated: bool) -> Taken {
         let mut taken = Taken::default();
         for offset in self.again..=self.seen {
@@ -99,7 +99,8 @@ impl Course {
         taken
     }
 
-    /// Where it begins for somebody who can't have what it misses: with the latest that comes again, or with what is new.
+    /// Where it begins for a newcomer that can't have what it missed: with the latest repeated publication, or with
+    /// what is new.
     fn latest(self) -> u64 {
         if self.again <= self.seen {
             self.seen
@@ -159,7 +160,7 @@ proptest! {
             };
             (taken, expected)
         };
-        // Of a topic that it has not heard of among several, and of one that had not begun.
+        // A topic that it doesn't know among several, and one that had no publications.
         for joining in [Joining::new(&several, &nothing), Joining::new(&one, &since(0, 0))] {
             let (taken, expected) = whole(joining);
             prop_assert_eq!(taken, expected);
@@ -230,7 +231,7 @@ fn who_has_seen_an_end_loses_what_is_missing_of_the_next_epoch() {
         (at(2, 0).position, false),
         (at(2, 1).position, false),
         (at(2, 5).position, true),
-        // Something else is in the end's place.
+        // Something else is in place of the end.
         (at(1, 3).position, true),
     ] {
         let mut joining = Joining::new(&pattern, &Start::Latest);

@@ -10,8 +10,8 @@ fn topic(number: u16) -> Topic {
     Topic::new(&format!("t:{number}")).expect("valid")
 }
 
-/// Every node that is counted is in the tree, with a higher priority than its children: so the tree is as deep as one whose texts came in
-/// a random order.
+/// Checks that every node that is counted is in the tree, with a higher priority than its children. Then the tree is as
+/// deep as one whose texts were inserted in random order.
 fn check(tree: &Tree) {
     let mut open = vec![tree.root];
     let mut reached = 0;

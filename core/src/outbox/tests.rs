@@ -21,7 +21,7 @@ use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// A payload that adds up, of a size of its own.
+/// A payload that can be summed, with a size of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Amount {
     amount: u64,
@@ -55,7 +55,7 @@ impl Payload for Amount {
 
 const BYTES_MAX: usize = 4_000;
 
-/// Subscription ids as a hub gives them out: one for each pattern.
+/// Subscription ids as a hub assigns them: one for each pattern.
 fn subscriptions(patterns: &[&str]) -> Vec<SubscriptionId> {
     let mut hub: Hub<Amount> = Hub::new(HubConfig::new(1));
     let subscribe = |text: &&str| {
@@ -96,7 +96,7 @@ fn delivery(
     }
 }
 
-/// What comes out, in short: `topic@offset`, `[topic@offset ...]`, `-missed`, or the frame's type.
+/// The frames in short form: `topic@offset`, `[topic@offset ...]`, `-missed`, or the frame's type.
 fn drain(outbox: &mut Outbox<Amount>) -> Vec<String> {
     core::iter::from_fn(|| outbox.pop())
         .map(|frame| match frame {
@@ -347,16 +347,16 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..if cfg!(miri) { 40 } else { 250 })
 }
 
-/// What one subscription was owed and what it got, since it began or was discarded.
+/// What was published for one subscription and what it got, since it began or was discarded.
 #[derive(Debug)]
 struct Account {
     conflate: Option<Conflate>,
-    /// Whether it conflated, and added up, all the time.
+    /// Its conflation, if that was the same all the time.
     only: Option<Option<Conflate>>,
     published: u64,
     delivered: u64,
     missed: u64,
-    /// The (epoch, offset) of the newest that was published and that was delivered, by topic.
+    /// The (epoch, offset) of the newest publication and of the newest delivery, by topic.
     newest: BTreeMap<Topic, (u64, u64)>,
     seen: BTreeMap<Topic, (u64, u64)>,
     /// The sums of what was published and delivered, by topic and epoch.
@@ -421,7 +421,7 @@ impl Account {
     }
 }
 
-/// The queue, what it should do, and where the topics stand.
+/// The queue, what it should do, and the topics' positions.
 struct Bench {
     outbox: Outbox<Amount>,
     ids: Vec<SubscriptionId>,
@@ -432,7 +432,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Subscriptions that get every topic: their patterns differ, so that it can be told whose a frame is.
+    /// Subscriptions that get every topic. Their patterns differ, so that each frame can be attributed.
     const PATTERNS: [&str; 3] = ["x:*", "x:**", "**"];
 
     fn new(conflates: [Option<Conflate>; 3]) -> Self {
@@ -487,7 +487,7 @@ impl Bench {
         check_bound(&self.outbox, &mut self.was_overfull);
     }
 
-    /// Publishes several at once. Who conflates gets them one by one.
+    /// Publishes several at once. Conflating subscriptions get them one by one.
     fn publish_run(&mut self, topic: usize, count: usize, bytes: usize) {
         let publications: Vec<_> = (0..count).map(|_| self.next(topic, bytes, false)).collect();
         let run = Arc::new(Run::new(publications.clone()));
@@ -501,7 +501,7 @@ impl Bench {
             let via = Some(Pattern::new(Self::PATTERNS[index]).unwrap());
             let run = RunDelivery::new(self.ids[index], via, Arc::clone(&run));
             self.outbox.push_run(run);
-            // What the first of them left overfull, the others may add to.
+            // If the first of them leave the queue overfull, the others may add to that.
             self.was_overfull |= self.outbox.is_overfull();
             check_bound(&self.outbox, &mut self.was_overfull);
         }
@@ -562,7 +562,7 @@ impl Bench {
     }
 }
 
-/// Beyond twice the limit only what must stay waits.
+/// Beyond twice the limit, only what must stay is waiting.
 fn check_bound(outbox: &Outbox<Amount>, was_overfull: &mut bool) {
     let waiting = outbox.len();
     assert_eq!(outbox.is_empty(), waiting == 0);

@@ -1,4 +1,4 @@
-//! What a node tells of its presences, in parts of bounded size, and what another one makes of them.
+//! How a node sends its presences, in parts of bounded size, and what another one makes of them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use crate::payload::opaque::Opaque;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// A meta that is nothing but so large.
+/// A meta that has only a size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Meta(usize);
 
@@ -37,7 +37,7 @@ fn track(number: usize) -> TrackId {
     TrackId { session: 1, number }
 }
 
-/// A node that remembers `removals_max` removals, after these: sizes are added, each `None` removes the oldest.
+/// A node that remembers `removals_max` removals, after these steps: a size adds a presence, `None` removes the oldest.
 fn own(steps: &[Option<usize>], removals_max: usize) -> Own<Meta> {
     let limits = PresenceLimits {
         removals_max,
@@ -94,7 +94,8 @@ fn bytes(part: &Part<Meta>) -> usize {
     joins.sum::<usize>() + part.leaves.len() * LEAVE_BYTES
 }
 
-/// What the first change of a part costs. Changes come by their clocks; a part begins with a leave only where the clock is no join's.
+/// The size of a part's first change. Changes are ordered by their clocks; a part begins with a removal only if its
+/// first clock is not a join's.
 fn first_bytes(part: &Part<Meta>) -> usize {
     match part.joins.first() {
         Some((clock, entry)) if *clock == part.since + 1 => join_bytes(entry),
@@ -138,7 +139,7 @@ proptest! {
         let joins = parts.iter().flat_map(|part| &part.joins);
         prop_assert!(joins.map(|(clock, _)| clock).eq(&live));
         for part in &parts {
-            // What came and went within a part is not among its joins, and that tells enough.
+            // A presence that was added and removed within a part is not among its joins, which says enough.
             let is_told = |(clock, removed): &(u64, u64)| {
                 part.since < *clock && *clock <= part.until && *removed <= part.since
             };
@@ -179,7 +180,7 @@ proptest! {
         gaps_max in 0..4_usize,
         is_shuffled in any::<bool>(),
     ) {
-        // Of what the node tells, now and then and from any clock on, some parts come.
+        // The node sends parts now and then, from any clock on, and some of them arrive.
         let mut parts = Vec::new();
         for (after, since, bytes_max, chances) in &told {
             let own = own(&steps[..=after.index(steps.len())], removals_max);
@@ -204,7 +205,7 @@ proptest! {
                 prop_assert!(!seen.contains(*clock) || entries.contains_key(clock));
             }
         }
-        // Whoever goes on from what it knows gets all, if nothing more is lost.
+        // A node that asks for the rest gets everything, if nothing more is lost.
         let late = own(&steps, removals_max);
         for part in late.parts(peer.section.seen.whole(), 100) {
             peer.take(part, usize::MAX);
@@ -250,7 +251,7 @@ fn as_many_removals_are_remembered_as_there_is_room_for() {
     for count in 1..=6 {
         let steps = [[Some(1), None]; 6];
         let own = own(&steps.as_flattened()[..2 * count], 3);
-        // Each removal has an even clock. Who has missed one that is forgotten is told everything.
+        // Each removal has an even clock. A node that has missed a forgotten one is sent everything.
         let forgotten = count.saturating_sub(3) as u64;
         let whole = own.parts(2 * forgotten, usize::MAX).remove(0);
         assert_eq!(whole.since, 2 * forgotten);

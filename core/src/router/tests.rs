@@ -79,7 +79,7 @@ fn the_deepest_topics_find_their_patterns() {
     let mut router = Router::new(1);
     let deepest = ["x"; crate::topic::SEGMENTS_MAX].join(":");
     let stars = deepest.replace('x', "*");
-    // At each depth a literal and a wildcard, so that the search turns back at each.
+    // A literal and a wildcard at each depth, so that the search backtracks at each.
     for at in (0..deepest.len()).step_by(2) {
         router.subscribe(
             &pattern(&format!("{}*{}", &deepest[..at], &stars[at + 1..])),
@@ -95,7 +95,7 @@ fn the_deepest_topics_find_their_patterns() {
 #[derive(Clone, Debug)]
 enum Step {
     Subscribe(Pattern),
-    /// The subscription at this index, modulo their number.
+    /// The subscription with this index, modulo their number.
     Unsubscribe(usize),
     Publish(Topic),
 }
@@ -151,7 +151,7 @@ impl Pair {
         assert_eq!(self.router.unsubscribe(ticket), subscriber);
     }
 
-    /// Publishes on `topic`: whom it reached, in order.
+    /// The subscribers that a publication to `topic` reaches, in order.
     fn publish(&self, topic: &Topic) -> Vec<u32> {
         let mut routes = Vec::new();
         self.router
@@ -214,7 +214,7 @@ proptest! {
         steps in any_steps(),
         seeds in any::<[u64; 2]>(),
     ) {
-        // Two with different seeds: what they do must not differ.
+        // Two routers with different seeds, whose results must not differ.
         let mut pairs = seeds.map(Pair::new);
         for step in &steps {
             let reached = pairs.each_mut().map(|pair| {

@@ -1,4 +1,4 @@
-//! One tab by itself: whom it believes, when it says nothing, and what it lets go of. What others say is up to the test.
+//! One tab by itself: whom it believes, when it is silent, and what it lets go of. What others send is up to the test.
 
 mod hub;
 mod stale;
@@ -34,7 +34,7 @@ fn config(election: Election) -> TabsConfig {
 }
 
 impl Scene {
-    /// A tab that takes no part yet.
+    /// A tab that doesn't take part yet.
     fn away(election: Election) -> Self {
         Self {
             tabs: Tabs::new(config(election)),
@@ -49,7 +49,7 @@ impl Scene {
         scene
     }
 
-    /// A tab that leads by its lock.
+    /// A tab that leads because it holds the lock.
     fn leading() -> Self {
         let mut scene = Self::new(Election::Lock);
         scene.tabs.handle_granted(scene.now, 1);
@@ -58,7 +58,7 @@ impl Scene {
         scene
     }
 
-    /// A tab whose hub is linked to a leader, whose connection has this state.
+    /// A tab whose hub is linked to a leader whose connection has this state.
     fn linked(election: Election, state: ConnectionState) -> Self {
         let mut scene = Self::new(election);
         scene.tabs.handle_connect(scene.now, 1);
@@ -76,7 +76,7 @@ impl Scene {
         core::iter::from_fn(|| self.tabs.poll_output()).collect()
     }
 
-    /// What it says to others.
+    /// The messages that it sends to others.
     fn says(&mut self) -> Vec<(Option<TabId>, Body<()>)> {
         let said = self
             .outputs()
@@ -88,7 +88,7 @@ impl Scene {
         said.collect()
     }
 
-    /// Lets its next deadline come. Returns how long that took.
+    /// Handles its next deadline. Returns how long that took.
     fn wake(&mut self) -> Duration {
         let at = self.tabs.poll_timeout().expect("it waits");
         let waited = at - self.now;
@@ -207,7 +207,8 @@ fn only_a_leader_speaks_for_itself() {
         counter: 8,
         tab: OTHER,
     };
-    // Somebody tells of a later leadership: it needs a later one to be listened to. One that has it goes first.
+    // A message mentions a later leadership, so this tab needs a later term to be listened to. A tab that has a later
+    // term goes first.
     let connected = ConnectionState::Connected;
     for (from, body, goes_on) in [
         (OTHER, Body::Alive { is_visible: true }, true),
@@ -299,7 +300,7 @@ fn a_link_ends_with_what_the_leader_says_of_it_and_with_what_it_does_not_say() {
     );
     assert!(scene.outputs().contains(&closed[0]));
 
-    // One that joins is not a member yet.
+    // A tab that joins is not a member yet.
     let mut scene = Scene::new(Election::Lock);
     scene.tabs.handle_connect(scene.now, 1);
     for _ in 0..2 {
@@ -366,7 +367,7 @@ fn who_knows_of_nobody_but_the_leader_takes_over_and_others_ask_once_more() {
 }
 
 impl Scene {
-    /// Whether it asks for the lock that another one holds.
+    /// Returns whether it requests the lock that another one holds.
     fn steals(&mut self) -> bool {
         let is_theft = |output| matches!(output, TabsOutput::RequestLock { steal: true, .. });
         self.outputs().into_iter().any(is_theft)

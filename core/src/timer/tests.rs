@@ -10,7 +10,7 @@ enum Step {
         key: u32,
         at: u64,
     },
-    /// Arms a key earlier and earlier: so many entries are of no use then.
+    /// Moves a key's deadline earlier again and again, which leaves as many useless entries.
     Hasten {
         key: u32,
         at: u64,
@@ -24,7 +24,7 @@ enum Step {
     },
 }
 
-/// Near ones and far ones, in microseconds.
+/// Near and far times, in microseconds.
 fn any_time() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..40_u64,
@@ -34,7 +34,7 @@ fn any_time() -> impl Strategy<Value = u64> {
 }
 
 fn any_steps() -> impl Strategy<Value = Vec<Step>> {
-    // Few keys and few instants, so that keys are moved and deadlines tie.
+    // Few keys and few instants, so that keys are moved and deadlines coincide.
     let step = prop_oneof![
         6 => (0..60_u32, any_time()).prop_map(|(key, at)| Step::Arm { key, at }),
         1 => (0..60_u32, any_time(), 0..99_u64).prop_map(|(key, at, times)| Step::Hasten { key, at, times }),
@@ -44,7 +44,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..if cfg!(miri) { 60 } else { 200 })
 }
 
-/// Checks what `Timers` says of its own members.
+/// Checks the invariants of `Timers`.
 fn check(timers: &Timers) {
     assert!(timers.next.iter().all(|entry| entry.at <= timers.reached));
     let mut all = timers.next.clone().into_vec();

@@ -149,7 +149,7 @@ fn both_are_read_from_and_written_as_json_strings() {
     assert!(serde_json::from_str::<Pattern>("7").is_err());
 }
 
-/// Texts near the border between good and bad ones.
+/// Texts close to the boundary between valid and invalid ones.
 fn any_text() -> impl Strategy<Value = String> {
     proptest::string::string_regex("[ab:* é\n]{0,9}|(ab|b|\\*|\\*\\*|:){0,140}").unwrap()
 }
@@ -193,8 +193,8 @@ fn selects(pattern: &[&str], topic: &[&str]) -> bool {
     }
 }
 
-/// Topics that `pattern` matches, and that no other pattern of the tests matches unless it covers it: where there is a
-/// wildcard they have a segment that no pattern names, and as few or one more than `**` needs.
+/// Topics that `pattern` matches, and that no other pattern of the tests matches unless it covers `pattern`. For a
+/// wildcard, they have a segment that no pattern contains; for `**`, as few of them as possible, or one more.
 fn witnesses(pattern: &Pattern) -> [Topic; 2] {
     ["new", "new:new"].map(|many| {
         let segments: Vec<&str> = pattern
@@ -209,7 +209,8 @@ fn witnesses(pattern: &Pattern) -> [Topic; 2] {
     })
 }
 
-/// The topic that both patterns select if any does: at each place the segment that one of them names, else one that none does.
+/// A topic that both patterns match if there is any: at each place the segment that one of them contains, otherwise one
+/// that none does.
 fn meeting(one: &Pattern, other: &Pattern) -> Topic {
     let segments = |pattern: &Pattern| -> Vec<String> {
         let named = pattern.segments().map(|segment| match segment {

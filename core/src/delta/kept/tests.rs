@@ -4,7 +4,7 @@ use alloc::string::String;
 use super::*;
 use crate::publication::Position;
 
-/// A payload that is nothing but so large, and what leads to it from any other.
+/// A payload that has only a size, with the size of the patch that leads to it from any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Large {
     whole: usize,
@@ -38,7 +38,7 @@ impl Payload for Large {
     }
 }
 
-/// Has a delta of this size made, between two publications of a topic.
+/// Requests a delta of this size between two publications of a topic. Returns whether it was computed.
 fn make_one(deltas: &mut Deltas<Large>, number: usize, patch: usize) -> bool {
     let whole = patch + DELTA_FRAME_BYTES + 1;
     let [from, to] = [1, 2].map(|offset| {

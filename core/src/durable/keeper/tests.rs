@@ -1,4 +1,4 @@
-//! A keeper, the store that it asks, and the connections that hold what it keeps, in virtual time.
+//! A keeper, its store, and the connections that hold its cursors, in virtual time.
 
 mod scene;
 
@@ -22,13 +22,13 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A connection claims what a device has of a pattern.
+    /// A connection claims a device's cursor for a pattern.
     Claim {
         connection: u32,
         device: usize,
         pattern: usize,
     },
-    /// Its device has dealt with everything of a topic up to here; `is_first`: it says so as it comes.
+    /// Its device has processed everything of a topic up to here. With `is_first`, it says so as it arrives.
     Ack {
         connection: u32,
         pattern: usize,
@@ -55,13 +55,13 @@ enum Step {
     Flush,
     /// The next calls are not answered.
     Lose,
-    /// Before the next calls are answered, this connection's device has dealt with something.
+    /// While the next calls are in flight, this connection's device has processed something.
     Meanwhile {
         connection: u32,
         topic: usize,
         at: (u64, u64),
     },
-    /// A connection claims something, and is gone before anybody was asked.
+    /// A connection claims a cursor, and is gone before the store was asked.
     ClaimAndGo {
         connection: u32,
     },
@@ -99,7 +99,8 @@ fn key(device: usize, pattern: usize) -> CursorKey {
 }
 
 proptest! {
-    /// What a device has dealt with is stored in time, once it goes or asks for it at once; and it is given that wherever it turns up.
+    /// What a device has processed is stored in time: at the latest when it goes, or when it asks for that. Wherever
+    /// the device turns up next, it continues there.
     #[test]
     fn what_was_dealt_with_is_stored_in_time(
         steps in prop::collection::vec(any_step(), 0..if cfg!(miri) { 20 } else { 120 }),
@@ -109,7 +110,7 @@ proptest! {
         for step in steps {
             scene.take(step);
         }
-        // Something may be dealt with while the last of it is on its way.
+        // Something may have been processed while the last call was in flight.
         scene.pass(2 * STORE_EVERY);
         let counts = scene.keeper.counts();
         prop_assert_eq!(counts.unstored, 0);
@@ -121,7 +122,7 @@ proptest! {
     }
 }
 
-/// What is asked at once until there is nothing more to ask, by its numbers.
+/// The sizes of the batches of calls until there are no more.
 fn asked(scene: &mut Scene) -> Vec<usize> {
     let mut asked = Vec::new();
     while let Some(calls) = scene.keeper.poll_calls(scene.now) {
@@ -169,7 +170,7 @@ fn no_more_is_asked_at_once_than_a_batch() {
             .keeper
             .handle_ack(scene.now, connection, &pattern(number), &[told]);
     }
-    // What is to be stored goes first, and what is claimed fills up what is left.
+    // Stores come first, and claims fill up the rest of a batch.
     scene.keeper.handle_flush(scene.now);
     for device in 1..3 {
         scene

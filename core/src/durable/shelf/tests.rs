@@ -1,4 +1,4 @@
-//! A shelf against a list that is looked through.
+//! A shelf compared with a plain list.
 
 use alloc::collections::BTreeSet;
 use alloc::{format, vec};
@@ -16,7 +16,7 @@ const AGE_MAX: Duration = Duration::from_secs(100);
 #[derive(Clone, Debug)]
 enum Step {
     Claim(CursorKey),
-    /// Under the term that it has less so much.
+    /// With the cursor's term minus this number.
     Store(CursorKey, u64, u64),
     Remove(CursorKey),
     List(usize),
@@ -50,7 +50,7 @@ fn positions(offset: u64) -> Vec<TopicPosition> {
     }])
 }
 
-/// What it holds, by whom and since when it was not used.
+/// The cursors, their owners, and when they were last used.
 struct List {
     limits: CursorLimits,
     kept: Vec<(CursorKey, Cursor, Instant)>,
@@ -62,7 +62,7 @@ impl List {
         self.kept.iter().position(|(known, ..)| known == key)
     }
 
-    /// Forgets those of which this holds that nobody has used for too long, and says how many.
+    /// Removes those cursors, of the ones selected, that have expired. Returns how many.
     fn forget(&mut self, now: Instant, of: impl Fn(&CursorKey) -> bool) -> u64 {
         let before = self.kept.len();
         self.kept

@@ -16,7 +16,7 @@ use host::{Host, Text};
 const PATTERNS: [&str; 3] = ["a:1", "a:2", "a:*"];
 const TOPICS: [&str; 2] = ["a:1", "a:2"];
 
-/// What the server says of a topic next.
+/// What the server sends next about a topic.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Continues,
@@ -87,7 +87,7 @@ fn flow(paced: bool) -> Flow {
     }
 }
 
-/// What the server says, for both hosts the same.
+/// What the server sends, the same for both hosts.
 struct Server {
     positions: [Position; 2],
     said: usize,
@@ -165,7 +165,7 @@ proptest! {
     }
 }
 
-/// A subscriber of the first topic, and a publication there that continues the one before.
+/// A subscriber to the first topic, and a publication there that continues the previous one.
 const SUBSCRIBE: Step = Step::Subscribe {
     pattern: 0,
     paced: false,

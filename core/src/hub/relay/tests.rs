@@ -1,4 +1,5 @@
-//! Who joins others, who is told of a loss, and what the uplink is asked for: a relay by itself, whose uplink says what the test says.
+//! Joining others, reporting losses, and what the uplink is asked for: a relay by itself, whose uplink does what the
+//! test says.
 
 mod uplinks;
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::flow::Conflate;
 use crate::protocol::TopicPosition;
 
-/// What a subscriber was told.
+/// What a subscriber was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     At(u64),
@@ -38,7 +39,8 @@ impl Scene {
         }
     }
 
-    /// One whose uplink has confirmed the first subscriber, who wants everything, and has sent publications up to this one.
+    /// A relay whose uplink has confirmed the first subscriber, which wants everything, and has sent publications up to
+    /// this one.
     fn followed(pattern: &str, last: u64) -> (Self, SubscriptionId) {
         let mut scene = Self::new(pattern);
         let first = scene.subscribe(Flow::IMMEDIATE, Start::Latest);
@@ -92,14 +94,14 @@ impl Scene {
         }
     }
 
-    /// What somebody was told since this was looked at last.
+    /// What a subscriber was sent since the last call.
     fn told(&mut self, id: SubscriptionId) -> Vec<Told> {
         self.drain();
         let own = self.told.extract_if(.., |(known, _)| *known == id);
         own.map(|(_, told)| told).collect()
     }
 
-    /// What the uplink was asked for since this was looked at last.
+    /// What the uplink was asked for since the last call.
     fn asked(&mut self) -> Vec<Interest> {
         self.drain();
         core::mem::take(&mut self.asked)
@@ -140,7 +142,7 @@ fn since(text: &str, epoch: u64, offset: u64) -> Start {
     }]))
 }
 
-/// Who is content with the latest.
+/// A flow for which the latest value is enough.
 fn throttled() -> Flow {
     Flow::throttle(Duration::from_millis(200))
 }
@@ -183,7 +185,7 @@ fn who_collects_is_told_what_is_missing_before_a_batch() {
     scene.relay.handle_subscribed(&scene.pattern);
     scene.batch(1..=2);
     assert_eq!(scene.told(collects), [At(1), At(2)]);
-    // It was full, and so came early; the uplink has seen to the pace.
+    // The batch was full, and so came early; the uplink has applied the pace.
     scene.batch(3..=4);
     assert_eq!(scene.told(collects), [At(3), At(4)]);
     scene.batch(7..=8);
@@ -250,7 +252,7 @@ fn the_uplink_goes_back_for_who_misses_more_than_the_latest_and_for_nobody_else(
             since("job:1", 1, 4),
             Some(&[At(5)]),
         ),
-        // Nobody here has seen anything of the other topic.
+        // No subscriber here has seen anything of the other topic.
         ("job:*", Flow::IMMEDIATE, since("job:2", 1, 1), None),
         ("job:1", throttled(), since("job:1", 1, 3), Some(&[At(5)])),
         (

@@ -1,4 +1,4 @@
-//! Batches that wait for their pace: what they hold is bounded, and told.
+//! Batches that wait for their pace: their size is limited, and reported.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::limits::{BATCHES_BYTES_MAX, COLLECT_BYTES_MAX, COLLECT_MAX};
 use crate::payload::opaque::Opaque;
 use crate::publication::Combine;
 
-/// A payload that says to be so many bytes.
+/// A payload that claims this size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Large(usize);
 

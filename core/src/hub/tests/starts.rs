@@ -1,4 +1,4 @@
-//! What a subscription of the hub starts with, where it is new and where something is lost.
+//! What a new subscription to the hub starts with, and what it gets if something is lost.
 
 use super::*;
 use crate::protocol::TopicPosition;
@@ -7,7 +7,7 @@ fn topic() -> Topic {
     Topic::new("job:1").unwrap()
 }
 
-/// A hub that keeps this many publications of `job:1`, of which there were so many.
+/// A hub that keeps `kept` publications of `job:1`, of which there were `count`.
 fn published(kept: usize, count: u64) -> Hub<()> {
     let mut config = HubConfig::new(7);
     config.history.count_max = kept;
@@ -38,7 +38,7 @@ fn after(hub: &Hub<()>, offset: u64) -> Start {
     }]))
 }
 
-/// What is due: offsets of publications, and the place that a reset names.
+/// What is due: the offsets of publications, and the offset of a reset.
 fn due(hub: &mut Hub<()>) -> (Vec<u64>, Option<u64>) {
     let (mut given, mut reset) = (Vec::new(), None);
     while let Some(due) = hub.poll_output() {

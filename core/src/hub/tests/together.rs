@@ -1,4 +1,4 @@
-//! What is handed on together, and what is due before what.
+//! What is routed together, and in which order it is due.
 
 use super::*;
 use crate::hub::owed::Owed;
@@ -17,7 +17,7 @@ fn publish(hub: &mut Hub<()>, millis: u64, to: &str) {
         .unwrap();
 }
 
-/// How many publications each entry has that is owed.
+/// The number of publications in each entry that is due.
 fn owed(hub: &mut Hub<()>) -> Vec<usize> {
     let owed = core::iter::from_fn(|| hub.poll_owed());
     let count = |owed| match owed {

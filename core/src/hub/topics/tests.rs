@@ -1,4 +1,4 @@
-//! How much all histories keep together.
+//! The limit on what all histories keep together.
 
 use alloc::format;
 
@@ -10,7 +10,7 @@ use crate::hub::{Hub, PublishError};
 use crate::payload::opaque::Opaque;
 use crate::protocol::{PublishRequest, Start, SubscribeRequest, TopicPosition};
 
-/// A payload that is nothing but so large.
+/// A payload that has only a size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bytes(usize);
 

@@ -1,4 +1,4 @@
-//! An intake by itself: whose lease an answer speaks of, what is taken in next, and when it wants to be woken.
+//! An intake by itself: which lease an answer is about, what is taken in next, and when it has to be woken.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn outputs(intake: &mut Intake<u64>) -> Vec<IntakeOutput<u64>> {
     core::iter::from_fn(|| intake.poll_output()).collect()
 }
 
-/// An intake that keeps messages for half a second and has asked for the lease, and the token that it has asked by.
+/// An intake that keeps messages for half a second and has requested the lease, with the token of the request.
 fn asking(now: Instant) -> (Intake<u64>, u64) {
     let mut intake = Intake::new(IntakeConfig {
         age_max: SECOND / 2,
@@ -90,8 +90,8 @@ fn a_message_is_to_be_given_up_in_time_but_while_it_is_offered() {
 fn what_another_server_took_while_ones_own_was_under_way_is_not_taken_again() {
     let now = Instant::from_millis(1);
     let (mut intake, token) = holding(now);
-    // The same message twice. The store takes the first one in for this server, whose lease ends before it hears so, and the second one
-    // for another server.
+    // The same message twice. The store takes the first one in for this server, whose lease ends before it learns of
+    // that, and the second one for another server.
     for number in [1, 2] {
         intake.handle_raw(now, 7, 1, number);
     }

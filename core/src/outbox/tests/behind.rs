@@ -1,4 +1,4 @@
-//! What waits while a transport is behind: how much it counts, and when more is dropped or combined.
+//! A slow transport: how much waiting frames count, and when more is dropped or combined.
 
 use super::*;
 use crate::presence::{Absent, Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
@@ -19,7 +19,7 @@ fn a_queue_that_once_held_much_is_bounded_again() {
     }
 }
 
-/// An outbox with something in front, so that what follows waits in a queue.
+/// An outbox with something at the front, so that what follows waits in a queue.
 fn behind() -> Outbox<Amount> {
     let mut outbox = Outbox::new(BYTES_MAX);
     outbox.push_frame(ServerFrame::Ping);
@@ -187,7 +187,7 @@ fn a_start_is_beside_the_limit_where_no_more_waits_than_that() {
     }
 }
 
-/// Something that counts a hundred bytes.
+/// A delivery that counts a hundred bytes.
 fn hundred(id: SubscriptionId, topic: &str, offset: u64) -> Delivery<Amount> {
     let bytes = 100 - counted(ServerFrame::Ping) - topic.len();
     delivery(id, None, publication(topic, offset, bytes))

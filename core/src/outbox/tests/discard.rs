@@ -1,4 +1,4 @@
-//! What is forgotten with a subscription that its subscriber ended.
+//! What is dropped with a subscription that its subscriber has ended.
 
 use super::*;
 

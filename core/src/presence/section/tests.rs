@@ -1,4 +1,4 @@
-//! That the join is one of a semilattice, and an observed-remove set.
+//! Checks that the join is that of a semilattice, and of an observed-remove set.
 
 use alloc::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What one node did: `true` adds a presence, `false` removes the oldest that is left.
+/// What one node did: `true` adds a presence, `false` removes the oldest one left.
 fn history() -> impl Strategy<Value = Vec<bool>> {
     prop::collection::vec(prop::bool::weighted(0.6), 1..30)
 }
@@ -19,7 +19,7 @@ fn entry(clock: u64) -> Entry<u64> {
     }
 }
 
-/// The part that tells what happened at one clock, for each clock.
+/// The part that contains the change at one clock, for each clock.
 fn parts(history: &[bool]) -> Vec<Section<u64>> {
     let mut live = BTreeSet::new();
     let mut parts = Vec::new();
@@ -45,7 +45,7 @@ fn joined(parts: impl IntoIterator<Item = Section<u64>>) -> Section<u64> {
     all
 }
 
-/// What a node may hold that has heard some of the parts, some of them twice.
+/// A possible state of a node that has received some of the parts, some of them twice.
 fn some_of(parts: &[Section<u64>], picks: &[prop::sample::Index]) -> Section<u64> {
     joined(picks.iter().map(|pick| pick.get(parts).clone()))
 }
@@ -100,7 +100,7 @@ proptest! {
 
 #[test]
 fn a_presence_that_is_renewed_survives_a_removal_that_did_not_see_it() {
-    // The second presence of the same key comes at clock 2, the first is removed at clock 3.
+    // The second presence of the same key is added at clock 2, and the first is removed at clock 3.
     let parts = parts(&[true, true, false]);
     let late = joined([parts[2].clone(), parts[0].clone(), parts[1].clone()]);
     assert_eq!(late.entries.keys().copied().collect::<Vec<_>>(), [2]);

@@ -8,7 +8,7 @@ use super::*;
 use crate::lifecycle::EndReason;
 use crate::progress::window::Window;
 
-/// What a node may do, and what of it is told.
+/// What a node may do, and what it sends of that.
 #[derive(Clone, Debug)]
 enum Act {
     Done {
@@ -34,7 +34,7 @@ enum Act {
         at_ms: u64,
         reason: usize,
     },
-    /// The node's share as it is now, whole or since some version, is put into the air.
+    /// The node's share, complete or since some version, is sent.
     Tell {
         node: u64,
         since: u64,
@@ -59,7 +59,7 @@ fn key(session: u8) -> Key {
     Key::new(&format!("s{session}")).expect("valid")
 }
 
-/// What the nodes hold in the end, each its own part only; and what was told on the way.
+/// The final tallies of the nodes, each with only its own share, and everything that was sent on the way.
 fn run(acts: &[Act]) -> (Vec<Tally>, Vec<Tally>) {
     let mut nodes: Vec<Tally> = (0..3).map(|_| Tally::default()).collect();
     let (mut told, mut clock, mut version) = (Vec::new(), 0, 0);
@@ -124,7 +124,7 @@ fn joined(tallies: &[&Tally]) -> Tally {
     sum
 }
 
-/// What counts: everything but how much of it is known to be complete.
+/// What matters: everything except how much is known to be complete.
 fn content(tally: &Tally) -> (u64, u64, BTreeMap<Key, u64>, Vec<Option<Window>>) {
     let windows = tally.shares.values().map(|share| share.window().cloned());
     (
@@ -138,7 +138,7 @@ fn content(tally: &Tally) -> (u64, u64, BTreeMap<Key, u64>, Vec<Option<Window>>)
 proptest! {
     #[test]
     fn joining_is_associative_commutative_and_idempotent(acts in prop::collection::vec(act(), 0..60), cut in 0..60_usize) {
-        // Tallies of different moments, whole and as they were joined by others.
+        // Tallies of different moments, complete ones and ones that others have joined.
         let (late, _) = run(&acts);
         let (early, _) = run(&acts[..cut.min(acts.len())]);
         let a = joined(&[&late[0], &early[1]]);
@@ -159,7 +159,7 @@ proptest! {
         order in any::<prop::sample::Index>(),
     ) {
         let (nodes, mut told) = run(&acts);
-        // Some come late, some twice.
+        // Some arrive late, some twice.
         if !told.is_empty() {
             let at = order.index(told.len());
             told.rotate_left(at);
@@ -186,7 +186,7 @@ proptest! {
             let since = copy.known().get(&id).copied().unwrap_or(0);
             node.parts(id, since, 1).iter().for_each(|part| copy.join(part));
             prop_assert_eq!(&copy, node);
-            // Whatever is told, from the last to the first: each reaches to where the one after it begins.
+            // The parts from the last to the first: each extends to where the next one begins.
             let parts = node.parts(id, 0, 1);
             let mut copy = Tally::default();
             parts.iter().rev().for_each(|part| copy.join(part));
@@ -211,7 +211,7 @@ proptest! {
         told in prop::collection::vec(0..30_usize, 0..4),
         read in prop::collection::vec(0..30_usize, 0..4),
     ) {
-        // Each was stored before it was counted, and counted before it was told; then the node was killed.
+        // Each was stored before it was counted, and counted before it was sent; then the node was killed.
         let node = NodeId::new(0);
         let mut nodes = Vec::from([Tally::default()]);
         let mut heard = Tally::default();
@@ -226,13 +226,13 @@ proptest! {
             let sessions = stored.iter().take(count).map(|session| (key(*session), 1));
             Tally::from_counts(node, sessions)
         };
-        // Another node has heard some and read the store at some moments, and at last.
+        // Another node has received some of it, and has read the store several times, the last time at the end.
         let mut one = heard.clone();
         read.iter().for_each(|count| one.join(&at(*count)));
         one.join(&at(stored.len()));
         prop_assert_eq!(one.done(), stored.len() as u64);
         prop_assert_eq!(one.sessions(), at(stored.len()).sessions());
-        // Who asks it for what is missing knows as much, however much was heard before.
+        // A node that asks it for what is missing gets to know as much, however much it had received before.
         let since = heard.known().get(&node).copied().unwrap_or(0);
         let mut other = heard;
         one.parts(node, since, 1).iter().for_each(|part| other.join(part));

@@ -225,7 +225,7 @@ fn the_last_word_is_said_once_and_knows_what_others_counted_until_then() {
     assert_eq!(last, [(3, EndReason::Complete)]);
 }
 
-/// What a node says to others, and what it tells the world.
+/// What a node sends to others, and what it publishes.
 fn outputs(tracker: &mut Tracker) -> (Vec<ProgressBody>, Vec<Notice>) {
     let (mut said, mut told) = (Vec::new(), Vec::new());
     while let Some(output) = tracker.poll_output() {
@@ -308,7 +308,8 @@ proptest! {
                 Event::Cut { server } => cluster.servers[server].is_cut = true,
                 Event::Mend => cluster.servers.iter_mut().for_each(|server| server.is_cut = false),
                 Event::Restart { server } => {
-                    // Nobody is cut off with what it alone knows, and all is told: then a kill loses nothing.
+                    // No server is cut off with something that only it knows, and everything is sent: then a kill loses
+                    // nothing.
                     cluster.servers.iter_mut().for_each(|server| server.is_cut = false);
                     cluster.loss_percent = 0;
                     cluster.run_for(Duration::from_secs(8));

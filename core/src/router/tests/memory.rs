@@ -1,4 +1,4 @@
-//! What is said of the memory that subscriptions need.
+//! What the documentation states about the memory of subscriptions.
 
 use super::*;
 
@@ -36,7 +36,8 @@ fn a_pattern_counts_with_its_text_its_list_and_its_nodes() {
         routes.subscribe(&pattern(second), 0);
         routes.memory_bytes() - before
     };
-    // There is room for the second one: what comes is a text, with how many share it, a list and the text of a node.
+    // There is room for the second one already. What is added is a text with its reference counts, a list, and the text
+    // of a node.
     let shared = 2 * size_of::<usize>();
     assert_eq!(grown(["a", "bb"]), 2 + shared + 4);
     assert_eq!(grown(["*:a", "bb:**"]), 5 + shared + 4 + 2);
@@ -44,8 +45,8 @@ fn a_pattern_counts_with_its_text_its_list_and_its_nodes() {
 
 #[test]
 fn more_patterns_need_more_memory_and_no_more_than_three_times_their_own() {
-    // A text of 7 bytes, with how many share it, of which a node has 5; a list; a route, a pattern and two nodes; an entry in a table by
-    // text, and one by nodes.
+    // A text of 7 bytes with its reference counts, of which a node has 5; a list; a route, a pattern and two nodes; an
+    // entry in the table by text, and one in the table of nodes.
     const EACH: usize = (7 + 16) + 5 + 4 + (56 + 24 + 2 * 48) + (8 + 4);
     let mut routes = Routes::new(1);
     for number in 0..130 {
@@ -65,7 +66,7 @@ fn the_room_of_subscribers_is_counted_and_given_back() {
     let jobs = pattern("job:*");
     let seats: Vec<Seat> = (0..MANY).map(|_| routes.subscribe(&jobs, 0_u32)).collect();
     let tickets: Vec<Ticket> = (0..MANY).map(|_| router.subscribe(&jobs, 0_u32)).collect();
-    // Who has a ticket needs 8 bytes and more for where it is.
+    // A ticket needs another 8 bytes and more, to find the subscriber's seat.
     assert!((4 * MANY..8 * MANY).contains(&routes.memory_bytes()));
     assert!((16 * MANY..24 * MANY).contains(&router.memory_bytes()));
 

@@ -1,4 +1,4 @@
-//! Subscribers in their seats: who is visited, who rests, and who moves.
+//! Subscribers in their seats: which are visited, which rest, and which move.
 
 use alloc::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ enum Step {
         pattern: usize,
         count: usize,
     },
-    /// The subscriber at this index of all, modulo their number.
+    /// The subscriber with this index, modulo their number.
     Leave(usize),
-    /// Whoever's number has one of these bits rests from then on.
+    /// Subscribers whose number has one of these bits rest from then on.
     Visit {
         pattern: usize,
         rest: u32,
@@ -36,7 +36,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The routes and, beside them, who should be where: each pattern's subscribers by their seats, with whether they rest.
+/// The routes and a model: each pattern's subscribers by their seats, and whether they rest.
 struct Pair {
     routes: Routes<u32>,
     lists: [Vec<(u32, bool)>; PATTERNS.len()],
@@ -55,7 +55,7 @@ impl Pair {
         self.next += 1;
     }
 
-    /// The list and the place of the subscriber at an index of all, modulo their number.
+    /// The list and the place of the subscriber with this index, modulo their number.
     fn place(&self, at: usize) -> Option<(usize, usize)> {
         let mut at = at % self.seats.len().max(1);
         for (list, subscribers) in self.lists.iter().enumerate() {
@@ -154,7 +154,7 @@ fn whoever_takes_the_seat_of_one_that_leaves_is_told() {
         let mut moved = None;
         let left = routes.leave(seat, |subscriber| moved = Some(*subscriber));
         assert_eq!((left.subscriber, moved), (leaver, mover));
-        // It rests where it has gone.
+        // It still rests where it has moved to.
         assert_eq!(left.ended_rest, leaver == 3);
         assert_eq!(left.gone, (leaver == 0).then(|| jobs.clone()));
         if let Some(mover) = moved {

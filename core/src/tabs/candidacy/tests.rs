@@ -1,4 +1,4 @@
-//! One tab's candidacy in virtual time; what others say and what the browser grants is up to the test.
+//! One tab's candidacy in virtual time; what others send and what the browser grants is up to the test.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use crate::tabs::TabId;
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 
-/// A tab that has entered and knows of no other.
+/// A tab that has entered and knows no other.
 struct Scene {
     candidacy: Candidacy<true>,
     config: TabsConfig,
@@ -33,12 +33,12 @@ impl Scene {
         self.candidacy.steps.drain(..).collect()
     }
 
-    /// How long it waits for its next deadline.
+    /// The time until its next deadline.
     fn wait(&self) -> Duration {
         self.candidacy.poll_timeout().expect("it waits") - self.now
     }
 
-    /// Lets its next deadline come. Returns how long that took, and what it wants then.
+    /// Handles its next deadline. Returns how long that took, and its next steps.
     fn wake(&mut self, is_visible: bool) -> (Duration, Vec<Step>) {
         self.steps();
         let waited = self.wait();
@@ -48,7 +48,7 @@ impl Scene {
         (waited, self.steps())
     }
 
-    /// Lets it try in vain until it waits longest for an answer. Returns the lock that it asked for last.
+    /// Lets it try in vain until it waits the longest for an answer. Returns its last request for the lock.
     fn try_in_vain(&mut self) -> u32 {
         for _ in 0..=DOUBLINGS_MAX {
             self.wake(true);
@@ -56,7 +56,7 @@ impl Scene {
         self.candidacy.lock.expect("it asks for one").request
     }
 
-    /// How long it waits for an answer, if it asks now.
+    /// How long it would wait for an answer if it asked now.
     fn patience(&mut self) -> Duration {
         self.candidacy.handle_superseded(self.now, &self.config);
         self.wait()

@@ -1,4 +1,5 @@
-//! What members are told and what the server is asked for: an exchange by itself, whose members and server say what the test says.
+//! What members are sent and what the server is asked for: an exchange by itself, whose members and server do what the
+//! test says.
 
 mod catch_up;
 mod devices;
@@ -24,10 +25,10 @@ const A: TabId = TabId(1);
 const B: TabId = TabId(2);
 const C: TabId = TabId(3);
 
-/// What a member was told, or all.
+/// What one member, or all, were sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Told {
-    /// Its subscription stands. Whether it goes on from what it knows.
+    /// Its subscription is confirmed; whether it continues from what it knows.
     Stands(bool),
     At(u64),
     Reset(u64),
@@ -35,10 +36,10 @@ enum Told {
     Left,
     Failed(ErrorCode),
     Pong,
-    /// So many are present.
+    /// This many are present.
     Present(usize),
     Changed,
-    /// The server has lost its link to where topics live.
+    /// The server has lost its link to the backend.
     Stale,
     Live,
     Other,
@@ -53,7 +54,7 @@ struct Scene {
     link: u32,
     told: Vec<(Option<TabId>, Told)>,
     sent: Vec<ClientFrame<()>>,
-    /// The pings that the server has not answered.
+    /// How many pings the server has not answered.
     pings: usize,
 }
 
@@ -76,7 +77,7 @@ impl Scene {
         scene
     }
 
-    /// The connection opens that was asked for.
+    /// Opens the requested connection.
     fn open(&mut self) {
         self.exchange.handle_opened(self.now, self.link);
         self.server(ServerFrame::Welcome {
@@ -88,7 +89,7 @@ impl Scene {
         self.sent.clear();
     }
 
-    /// The connection is lost, and there is another one.
+    /// The connection is lost and replaced by another.
     fn lose(&mut self) {
         let before = self.link;
         self.pings = 0;
@@ -117,7 +118,7 @@ impl Scene {
         }
     }
 
-    /// A member is told something, or all are.
+    /// Records a frame to one member, or to all.
     fn note(&mut self, member: Option<TabId>, frame: ServerFrame<()>) {
         let told = match frame {
             ServerFrame::Subscribed { recovered, .. } => vec![Stands(recovered)],
@@ -180,7 +181,7 @@ impl Scene {
         self.settle();
     }
 
-    /// The server confirms the subscription to a topic that stands there.
+    /// The server confirms the subscription to a topic at this offset.
     fn confirm(&mut self, offset: u64) {
         let position = self.pattern.is_exact().then_some(position(offset));
         self.server(ServerFrame::Subscribed {
@@ -191,7 +192,7 @@ impl Scene {
         });
     }
 
-    /// The server confirms the subscription that takes the place of an earlier one.
+    /// The server confirms the subscription that replaces an earlier one.
     fn confirm_again(&mut self, offset: u64) {
         let pattern = self.pattern.clone();
         self.server(ServerFrame::Unsubscribed { pattern });
@@ -225,19 +226,19 @@ impl Scene {
         });
     }
 
-    /// The server answers the pings that were sent until now.
+    /// The server answers all pings sent until now.
     fn answer(&mut self) {
         for _ in 0..core::mem::take(&mut self.pings) {
             self.server(ServerFrame::Pong);
         }
     }
 
-    /// What a member was told, and nobody else, since this was looked at last.
+    /// What only this member was sent since the last call.
     fn told(&mut self, member: TabId) -> Vec<Told> {
         self.told_to(Some(member))
     }
 
-    /// What all were told since this was looked at last.
+    /// What all members were sent since the last call.
     fn told_all(&mut self) -> Vec<Told> {
         self.told_to(None)
     }
@@ -247,7 +248,7 @@ impl Scene {
         own.map(|(_, told)| told).collect()
     }
 
-    /// What the server was asked for since this was looked at last, but for pings.
+    /// What the server was asked for since the last call, except for pings.
     fn sent(&mut self) -> Vec<ClientFrame<()>> {
         core::mem::take(&mut self.sent)
     }

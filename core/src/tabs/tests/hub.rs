@@ -1,4 +1,4 @@
-//! What a tab's user asks for reaches the server, and what befalls the tab its part in sharing.
+//! A tab's hub: what its user asks for reaches the server, and what happens to the tab reaches its part in sharing.
 
 use super::*;
 use crate::durable::DurableName;
@@ -15,7 +15,7 @@ pub(super) fn leading(now: Instant, flow: Flow) -> TabHub<()> {
         ..config(Election::Lock)
     });
     hub.handle_connect(now);
-    // Until somebody wants something, the connection is not needed.
+    // The connection is not needed until there is something to do.
     let pattern = Pattern::new("job:1").unwrap();
     let request = SubscribeRequest::new(pattern, flow);
     hub.handle_subscribe(now, 0, request).unwrap();
@@ -111,7 +111,7 @@ fn a_tab_whose_lock_is_lost_closes_its_connection() {
     assert!(outputs(&mut hub).contains(&TabsOutput::CloseUplink { link: 1 }));
 }
 
-/// A tab that is connected by another one, or by a worker.
+/// A tab that is connected through another one, or through a worker.
 fn connected(election: Election, now: Instant) -> TabHub<()> {
     let mut hub = TabHub::new(config(election));
     hub.handle_connect(now);
@@ -136,7 +136,7 @@ fn connected(election: Election, now: Instant) -> TabHub<()> {
     hub
 }
 
-/// Whether a tab tries to take its leader's place by this.
+/// Returns whether a tab tries to take its leader's place with this output.
 fn takes_over(output: &TabsOutput<()>) -> bool {
     match output {
         TabsOutput::Post(message) => matches!(message.body, Body::Claim { .. }),

@@ -1,4 +1,4 @@
-//! Tabs whose leader's server has lost its link to where topics live, and may know less than the one before.
+//! Tabs whose leader's server has lost its link to the backend, and may know less than the previous server.
 
 use alloc::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::protocol::{ClientFrame, Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
 use crate::topic::{Pattern, Topic};
 
-/// What the server is asked, or a subscriber is told.
+/// What the server is asked, or a subscriber is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Event {
     Asked(Start),
@@ -21,7 +21,7 @@ enum Event {
 }
 use Event::{Asked, Lost, Pinged, Shows, Told};
 
-/// A leading tab that adds up what is published to `job:1`, and has been told of three publications.
+/// A leading tab that sums what is published to `job:1`, and has been sent three publications.
 struct Scene {
     hub: TabHub<()>,
     now: Instant,
@@ -59,7 +59,8 @@ impl Scene {
         scene
     }
 
-    /// Its server has lost its link, and knows less than the tab has seen; it goes back for a subscriber that has joined.
+    /// Its server has lost its link, and knows less than the tab has seen. It goes back for a subscriber that has
+    /// joined.
     fn back() -> Self {
         let mut scene = Self::new();
         scene.server(ServerFrame::Stale);

@@ -1,4 +1,4 @@
-//! What a keeper does, what its store has then, and what that must be.
+//! What a keeper does, what its store then contains, and what it should contain.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -15,13 +15,13 @@ fn positions_of(told: &[TopicPosition]) -> Positions {
         .collect()
 }
 
-/// What the store must come to have.
+/// What the store should contain eventually.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     positions: Positions,
-    /// Whether it is this server whose word counts.
+    /// Whether this server owns the cursor.
     is_ours: bool,
-    /// What was dealt with is in the store from then on.
+    /// When it should be in the store at the latest.
     stored_at: Option<Instant>,
 }
 
@@ -158,7 +158,7 @@ impl Scene {
         *stored_at = (*stored_at).min(self.now + wait);
     }
 
-    /// What is under way does not say what was dealt with meanwhile.
+    /// A call in flight doesn't contain what was processed meanwhile.
     fn wait_anew(&mut self, connection: u32, pattern: &Pattern) {
         let key = self.held.get(&(connection, pattern.clone()));
         let expected = key.and_then(|key| self.expected.get_mut(key));
@@ -181,7 +181,7 @@ impl Scene {
         }
     }
 
-    /// What was dealt with of these is to be stored at once.
+    /// These cursors have to be stored at once.
     fn hurry(&mut self, of: impl Fn(&CursorKey) -> bool) {
         let now = self.now;
         for (key, expected) in &mut self.expected {
@@ -211,7 +211,7 @@ impl Scene {
         }
     }
 
-    /// Asks the store for as long as there is something to ask.
+    /// Carries out calls until there are no more.
     fn settle(&mut self) {
         for _ in 0..100 {
             let Some(calls) = self.keeper.poll_calls(self.now) else {
@@ -258,7 +258,7 @@ impl Scene {
         expected.is_ours = true;
         assert_eq!(positions_of(&positions), expected.positions, "of {key:?}");
         if connection.index() == 2 {
-            // One that wants it no more.
+            // The subscription is no longer wanted.
             return self.keeper.handle_unwanted(&key);
         }
         self.keeper.handle_held(self.now, connection, &key);

@@ -24,7 +24,7 @@ const TOPICS: [&str; 2] = ["a:1", "a:2"];
 enum Begin {
     Latest,
     New,
-    /// After all but so many of each topic's publications.
+    /// After all but this many of each topic's publications.
     Since(u64),
 }
 
@@ -47,7 +47,7 @@ enum Step {
         ends: bool,
         key: bool,
     },
-    /// Time passes; a late host does not look at what became due.
+    /// Time passes; a late host does not look at what has become due.
     Wait {
         ms: u64,
         late: bool,
@@ -72,7 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Mostly none.
+/// Mostly no pace.
 fn pace() -> impl Strategy<Value = usize> {
     prop_oneof![6 => Just(0), 4 => 1..PACES]
 }
@@ -116,7 +116,7 @@ fn topic(number: usize) -> Topic {
     Topic::new(TOPICS[number]).expect("a topic")
 }
 
-/// What a host remembers of a topic that it has a licence for.
+/// What a host remembers for a topic with a licence.
 struct Licence {
     ids: Vec<SubscriptionId>,
     position: Position,
@@ -124,7 +124,7 @@ struct Licence {
     until: Option<Instant>,
 }
 
-/// A host that publishes by licence, or asks each time.
+/// A host that publishes by licence, or one that asks each time.
 struct Host {
     hub: Hub<Text>,
     takes_licences: bool,
@@ -287,7 +287,7 @@ impl Host {
         self.drain_for(&Text(String::new()));
     }
 
-    /// Notes what is due, and says who had `published`.
+    /// Records what is due, and returns the subscribers that were sent `published`.
     fn drain_for(&mut self, published: &Text) -> Vec<SubscriptionId> {
         let mut reached = Vec::new();
         while let Some(due) = self.hub.poll_output() {
@@ -367,9 +367,10 @@ fn what_is_held_back_is_spared_until_its_time_comes() {
     };
     let wait = |ms| Step::Wait { ms, late: false };
     for pattern in [0, 2] {
-        // The first is handed over: what follows within the window is held back, and spared.
+        // The first is emitted; what follows within the window is held back, and needs no call.
         let mut steps = Vec::from([throttled(pattern), PUBLISH, PUBLISH, PUBLISH, PUBLISH]);
-        // The next window begins with what was held back, and ends with what comes in it; the third one ends with nothing.
+        // The next window begins with what was held back, and ends with what arrives in it; the third one ends with
+        // nothing.
         steps.extend([wait(100), PUBLISH, PUBLISH, wait(100), wait(100)]);
         steps.extend([PUBLISH, PUBLISH, PUBLISH]);
         let [licensed, asking] = run(&steps);

@@ -26,14 +26,14 @@ impl Opaque for Text {
     }
 }
 
-/// What a host remembers of a topic that it has a licence for.
+/// What a host remembers for a topic with a licence.
 struct Licence {
     link: u32,
     position: Position,
     ids: Vec<SubscriptionId>,
 }
 
-/// A host that hands on by licence, or is told each time.
+/// A host that hands on by licence, or one that asks each time.
 pub(super) struct Host {
     hub: ClientHub<Text>,
     hands_on: bool,
@@ -44,7 +44,7 @@ pub(super) struct Host {
     changes: u64,
     untold: BTreeMap<Topic, (Instant, Arc<Publication<Text>>)>,
     pub(super) spared: usize,
-    /// To whom the last publication was due, and all that came of the steps.
+    /// The subscribers that the last publication went to, and everything that the steps have resulted in.
     reached: Vec<SubscriptionId>,
     pub(super) log: Vec<String>,
 }
@@ -110,7 +110,7 @@ impl Host {
         self.drain();
     }
 
-    /// A publication came.
+    /// A publication arrives.
     fn hear(&mut self, frame: ServerFrame<Text>) {
         let ServerFrame::Publication { publication, via } = &frame else {
             unreachable!("the server says publications");
@@ -139,7 +139,7 @@ impl Host {
         }
     }
 
-    /// Hands a publication on by licence, if there is one for it.
+    /// Hands on a publication by licence, if there is one for it.
     fn hand_on(&mut self, publication: &Arc<Publication<Text>>) -> bool {
         let Some(licence) = self.licences.get_mut(&publication.topic) else {
             return false;
@@ -169,7 +169,7 @@ impl Host {
         }
     }
 
-    /// Does what the hub wants, as a host whose server answers at once.
+    /// Does what the hub asks for, as a host whose server answers at once.
     fn drain(&mut self) {
         while let Some(output) = self.hub.poll_output() {
             match output {

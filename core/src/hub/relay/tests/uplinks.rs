@@ -1,4 +1,5 @@
-//! Uplinks that serve others, too, have another clock, or send batches that are no emission of one gate.
+//! Uplinks that serve others, too, that have another clock, or that send batches which are not the emission of one
+//! gate.
 
 use super::*;
 use crate::lifecycle::EndReason;

@@ -1,4 +1,4 @@
-//! Servers that count, the way between them, and the world that they tell, in virtual time.
+//! Servers that count, the network between them, and what they publish, in virtual time.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -16,11 +16,11 @@ pub(super) struct Server {
     pub(super) is_cut: bool,
 }
 
-/// Servers that count the same work, and the world that they tell. What they say to each other passes as JSON text.
+/// Servers that count the same work, and what they publish. Their messages are passed as JSON text.
 pub(super) struct Cluster {
     pub(super) now: Instant,
     pub(super) servers: Vec<Server>,
-    /// How many of a hundred messages don't reach a server.
+    /// The percentage of messages that don't reach a server.
     pub(super) loss_percent: u64,
     random: Random,
     pub(super) next_node: u64,

@@ -1,9 +1,9 @@
-//! What one node says to others, and what it takes from them.
+//! What one node sends to others, and what it accepts from them.
 
 use super::restless::said_by;
 use super::*;
 
-/// Node 2, linked and drained, as it stands long after that.
+/// Node 2, linked and drained, long after that.
 fn linked(limit: impl FnOnce(&mut ProgressConfig)) -> Tracker {
     let mut config = config(2);
     limit(&mut config);
@@ -22,7 +22,7 @@ fn tell(tally: Tally, known: &[(u64, u64)]) -> ProgressBody {
     ProgressBody::Tell { tally, known }
 }
 
-/// What a node has counted of one session, one by one.
+/// A tally in which a node has counted for one session, one by one.
 fn counted(node: u64, count: u64) -> Tally {
     Tally::from_counts(NodeId::new(node), [(key("bob"), count)])
 }
@@ -33,7 +33,7 @@ fn asks(tracker: &mut Tracker) -> usize {
     said.iter().filter(is_ask).count()
 }
 
-/// The tallies that it tells.
+/// The tallies that it sends.
 fn tells(tracker: &mut Tracker) -> Vec<Tally> {
     let (said, _) = outputs(tracker);
     let tallies = said.into_iter().filter_map(|body| match body {

@@ -1,4 +1,4 @@
-//! One node that is woken when it asks for it, and one that is woken after each step: they must say the same.
+//! A node that is woken when it asks to be, and one that is woken after each step, too: their outputs must be the same.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::progress::message::{ProgressBody, ProgressMessage, ProgressMessageTyp
 use crate::progress::{ProgressOutput, Tally, Tracker};
 use crate::time::Instant;
 
-/// What one node is told.
+/// What happens to a node.
 #[derive(Clone, Debug)]
 enum Act {
     Done(u64),
@@ -22,7 +22,7 @@ enum Act {
     Joined(u8),
     Left(u8),
     Linked,
-    /// A node of this number says something of what it has counted; of nothing, where that is 0.
+    /// The node with this number sends what it has counted; nothing, if that is 0.
     Told(u64, u64),
     Bye(u64),
     Run(Duration),
@@ -61,7 +61,7 @@ fn carry_out(tracker: &mut Tracker, now: Instant, act: Act) {
         Act::Joined(who) => tracker.handle_joined(now, key(&alloc::format!("s{who}"))),
         Act::Left(who) => tracker.handle_left(now, &key(&alloc::format!("s{who}"))),
         Act::Linked => tracker.handle_linked(now),
-        // The node itself is the second one: others come before and after it.
+        // The node itself is the second one, so that others come before and after it.
         Act::Told(2, _) | Act::Bye(2) | Act::Run(_) => {}
         Act::Told(node, done) => {
             let counts = [(key("bob"), done)];
@@ -77,7 +77,7 @@ fn carry_out(tracker: &mut Tracker, now: Instant, act: Act) {
     }
 }
 
-/// All that a node wants done in these courses, where it is woken when it asks for it, and if it `is_restless` after each step, too.
+/// All outputs of a node that is woken when it asks to be and, if it `is_restless`, after each step, too.
 fn course(acts: &[Act], is_restless: bool) -> Vec<(Instant, ProgressOutput)> {
     let mut tracker = Tracker::new(config(2));
     let (mut now, mut told) = (Instant::ZERO, Vec::new());

@@ -1,10 +1,10 @@
-//! What one node tells the world, and when.
+//! What one node publishes, and when.
 
 use super::restless::said_by;
 use super::*;
 use crate::progress::Before;
 
-/// Which kinds were told.
+/// The kinds of notices that were published.
 fn kinds(tracker: &mut Tracker) -> Vec<&'static str> {
     let (_, told) = outputs(tracker);
     let kind = |notice: &Notice| match notice {
@@ -21,7 +21,7 @@ fn hello(node: u64) -> ProgressMessage {
     said_by(node, ProgressBody::Hello {})
 }
 
-/// Lets its deadlines come until `end`. Returns what was told, and when.
+/// Handles its deadlines until `end`. Returns what was published, and when.
 fn run(tracker: &mut Tracker, end: Instant) -> Vec<(Instant, &'static str)> {
     let mut told = Vec::new();
     while let Some(at) = tracker.poll_timeout().filter(|at| *at <= end) {
@@ -78,7 +78,7 @@ fn everything_is_told_again_when_another_node_is_heard_and_not_when_it_is_heard_
         tracker.handle_message(now, hello(3));
         assert_eq!(run(&mut tracker, now), []);
     }
-    // It falls silent, and is back.
+    // The other node falls silent, and comes back.
     assert_eq!(run(&mut tracker, secs(160)), []);
     tracker.handle_message(secs(160), hello(3));
     assert_eq!(kinds(&mut tracker), ["progress", "users", "queue"]);
@@ -130,7 +130,7 @@ fn a_falling_speed_is_told_until_it_is_none_and_nothing_after_the_end() {
     let begin = 9_000;
     tracker.handle_done(secs(begin), &key("ada"), 1);
     assert!(kinds(&mut tracker).contains(&"progress"));
-    // The last one tells that it is over.
+    // The last one says that it is over.
     let times = (1..=60).map(|number| secs(begin + number * 10));
     let told = progress(run(&mut tracker, secs(20_000)));
     assert_eq!(told, Vec::from_iter(times));
@@ -236,7 +236,7 @@ fn a_snapshot_says_what_is_known() {
         (Some(7), Some(11))
     );
 
-    // Those who have done the most; of equals, the first by name.
+    // The sessions that have done the most; of equals, those that come first by name.
     tracker.handle_done(now, &key("eve"), 1);
     tracker.handle_done(now, &key("bob"), 1);
     let snapshot = tracker.snapshot(now);

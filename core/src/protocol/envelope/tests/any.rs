@@ -1,4 +1,4 @@
-//! Frames of every type, at random.
+//! Random frames of every type.
 
 use alloc::string::String;
 use alloc::sync::Arc;

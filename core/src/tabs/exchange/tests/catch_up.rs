@@ -1,9 +1,9 @@
-//! What brings a member to where the others are, where that is at hand.
+//! Bringing a member to the others' position with what is at hand.
 
 use super::*;
 
 impl Scene {
-    /// An exchange whose first member starts so, and is confirmed.
+    /// An exchange whose first member has this start, and is confirmed.
     fn begun(to: &str, flow: Flow, start: Start) -> Self {
         let mut scene = Self::new(to);
         scene.subscribe(A, flow, start);
@@ -11,7 +11,7 @@ impl Scene {
         scene
     }
 
-    /// What is at hand for one who comes: the offsets that it is given; nothing, where the server must go back.
+    /// The offsets that a newcomer is sent from what is at hand; `None` if the server must go back.
     fn at_hand(&self, flow: Flow, start: &Start) -> Option<Vec<u64>> {
         let route = &self.exchange.routes[&self.pattern];
         let frames = route.catch_up(&self.pattern, flow, start)?;
@@ -63,7 +63,7 @@ fn who_misses_no_more_than_the_latest_values_is_given_these() {
         scene.publish(5);
         let given = given.map(<[u64]>::to_vec);
         assert_eq!(scene.at_hand(flow, &start), given, "{to} {start:?}");
-        // Unless the server is going back, or all came from a device's cursor.
+        // Except if the server is going back, or everything came from a device's cursor.
         let route = scene.exchange.routes.get_mut(&scene.pattern).unwrap();
         route.is_rewinding = true;
         assert_eq!(scene.at_hand(flow, &start), None);

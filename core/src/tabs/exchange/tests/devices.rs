@@ -1,8 +1,8 @@
-//! Devices beside others, and what is left of them once they are none.
+//! Devices beside other members, and what becomes of them when they are no longer devices.
 
 use super::*;
 
-/// An exchange that has another member beside a device, both where the topic is.
+/// An exchange that has another member beside a device, both at the topic's position.
 fn beside_a_device(to: &str, flow: Flow) -> Scene {
     let mut scene = Scene::new(to);
     scene.subscribe_as(A, "phone", Start::Latest);
@@ -128,7 +128,7 @@ fn who_is_beside_a_device_that_is_forgotten_goes_on_without() {
 fn who_is_to_be_a_device_when_that_is_forgotten_is_none() {
     let mut scene = beside_a_device("job:1", throttled());
     scene.publish(1);
-    // One is there already, and one comes.
+    // One is there already, and another one joins.
     scene.subscribe_as(B, "phone", Start::Latest);
     scene.subscribe_as(C, "phone", Start::Latest);
     assert_eq!((scene.told(B), scene.told(C)), (vec![], vec![]));
@@ -206,7 +206,7 @@ impl Scene {
         seat.is_some_and(|seat| matches!(seat.place, Place::There))
     }
 
-    /// The server sends what it was asked for last, up to a publication, and answers pings.
+    /// The server sends what it was last asked for, up to a publication, and answers pings.
     fn answer_from_history(&mut self, last: u64) {
         let asked = self.sent().into_iter().rev().find_map(|frame| match frame {
             ClientFrame::Subscribe(request) => Some(request.start),

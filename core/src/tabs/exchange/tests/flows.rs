@@ -6,7 +6,7 @@ fn merged() -> Flow {
     throttled().with_conflate(Conflate::Merge)
 }
 
-/// How the server was asked for it anew.
+/// The starts with which the server was asked again.
 fn starts(sent: &[ClientFrame<()>]) -> Vec<Start> {
     let asked = sent.iter().filter_map(|frame| match frame {
         ClientFrame::Subscribe(request) => Some(request.start.clone()),
@@ -15,7 +15,7 @@ fn starts(sent: &[ClientFrame<()>]) -> Vec<Start> {
     asked.collect()
 }
 
-/// The flows that the server was told.
+/// The flows that the server was asked for.
 fn flows(sent: &[ClientFrame<()>]) -> Vec<Flow> {
     let told = sent.iter().filter_map(|frame| match frame {
         ClientFrame::Flow { flow, .. } => Some(*flow),
@@ -27,7 +27,8 @@ fn flows(sent: &[ClientFrame<()>]) -> Vec<Flow> {
 #[test]
 fn what_is_held_back_as_the_latest_is_asked_for_anew_once_somebody_wants_all() {
     let slow = Flow::throttle(Duration::from_secs(9));
-    // The first one's flow, that of another one, the first one's next; whether it is asked for anew, and which flow else.
+    // The first member's flow, another member's, and the first member's next one; whether the subscription is requested
+    // again, and which flow is requested otherwise.
     let cases = [
         (throttled(), None, Flow::IMMEDIATE, true, None),
         (slow, Some(slow), Flow::IMMEDIATE, true, None),
@@ -174,7 +175,7 @@ fn who_deals_with_each_publication_lets_none_be_dropped_nor_do_those_beside() {
     scene.subscribe(C, Flow::IMMEDIATE, Start::Latest);
     assert_eq!(scene.told(C), []);
 
-    // Nor does one become a device beside somebody who lets them be dropped: the server would refuse both.
+    // Nor does a member become a device beside one that lets publications be dropped: the server would refuse both.
     let mut scene = Scene::new("job:1");
     let request = slow(&scene, None);
     scene.say(A, ClientFrame::Subscribe(request));

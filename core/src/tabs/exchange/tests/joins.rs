@@ -1,8 +1,8 @@
-//! Members who join others: who is told what, and what nobody is told for their sake.
+//! Members that join others: what each is sent, and what nobody else is sent because of them.
 
 use super::*;
 
-/// An exchange with a member that adds up, and has seen publications up to this one.
+/// An exchange with a member that sums, and has seen publications up to this one.
 fn summing(to: &str, last: u64) -> Scene {
     let mut scene = Scene::new(to);
     scene.subscribe(A, summed(), Start::Latest);
@@ -95,7 +95,7 @@ fn what_the_server_no_longer_keeps_of_one_topic_hides_no_loss_of_another() {
     scene.answer();
     scene.confirm_again(0);
     scene.sent();
-    // The first of what B misses of job:1 is gone.
+    // The first of the publications of job:1 that B missed is gone.
     scene.reset(5);
     let (seen, known) = (known("job:1", 4), known("job:2", 3));
     let again = scene.ask(Flow::IMMEDIATE, Start::Since(vec![seen, known]));

@@ -1,4 +1,4 @@
-//! Members who ask for a sign that everything has come.
+//! Members that ask whether everything has arrived.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
     scene.told(A);
     scene.say(A, ClientFrame::Ping);
     assert_eq!((scene.pings, scene.told(A)), (1, vec![]));
-    // Other states of a connection that stands lose nothing.
+    // Other states of an open connection lose nothing.
     scene.server(ServerFrame::Stale);
     scene.server(ServerFrame::Live);
     assert_eq!(scene.pings, 1);
@@ -26,7 +26,7 @@ fn a_sign_of_life_comes_from_the_server_or_by_the_next_connection() {
     assert_answered_by_the_next_connection(&mut scene);
 }
 
-/// The server had confirmed what a member follows, and the connection was lost before it sent the rest.
+/// The server had confirmed what a member follows, but the connection was lost before it sent the rest.
 #[test]
 fn without_a_connection_what_a_member_follows_has_not_come() {
     let mut scene = Scene::new("job:1");
@@ -38,7 +38,7 @@ fn without_a_connection_what_a_member_follows_has_not_come() {
     assert_answered_by_the_next_connection(&mut scene);
 }
 
-/// A server without a link may not confirm it before it has one again, and answers pings meanwhile.
+/// A server without a link to its backend may confirm it only when the link is back, and answers pings meanwhile.
 #[test]
 fn what_the_server_has_never_confirmed_keeps_no_sign_of_life_back() {
     let mut scene = Scene::new("job:1");
@@ -49,7 +49,7 @@ fn what_the_server_has_never_confirmed_keeps_no_sign_of_life_back() {
     assert_eq!(scene.told(A), [Pong]);
 }
 
-/// What an answered ping means to members depends on that.
+/// It affects what an answered ping means to members.
 #[test]
 fn members_are_told_whether_the_server_has_its_link() {
     let mut scene = Scene::new("job:1");

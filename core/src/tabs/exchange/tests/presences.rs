@@ -1,4 +1,4 @@
-//! Who is present, as members are told.
+//! The presences that members are sent.
 
 use super::*;
 use crate::presence::{Key, NodeId, PresenceDiff, PresenceId, PresenceState, Present};
@@ -36,7 +36,7 @@ impl Scene {
         );
     }
 
-    /// The number of the request that was sent last.
+    /// The number of the last request.
     fn asked(&mut self) -> u64 {
         match self.sent().pop() {
             Some(ClientFrame::Watch { request, .. } | ClientFrame::Track { request, .. }) => {
@@ -113,7 +113,7 @@ fn what_is_refused_is_refused_to_those_who_asked_for_it_by_their_numbers() {
         (scene.told(A), scene.told(B)),
         (vec![], vec![Failed(ErrorCode::Forbidden)])
     );
-    // A second one by the same number changes what is said; one that was refused begins anew.
+    // Another one with the same number changes the meta; one that was refused begins anew.
     scene.track(A, 3);
     let first = scene.asked();
     scene.track(A, 3);
