@@ -1,4 +1,4 @@
-// Those who are compared: how each one's server is started, published to, and listened to.
+// The systems that are compared: how to start each one's server, publish to it, and listen to it.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -7,9 +7,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { setTimeout as pause } from "node:timers/promises";
 
 const TOPIC = "job:drops";
-/** How many publications are kept for those who come back: as many as socket.io's adapter keeps by itself. */
+/** How many publications are kept for clients that reconnect: as many as socket.io's adapter keeps by default. */
 const KEPT = "10000";
-/** A stream on which nothing came for so long is dead: a comment comes every 15 s. */
+/** A stream that is silent for this long is dead: a comment comes every 15 s. */
 const SILENCE_MS = 20_000;
 const environment = (name) => {
   const value = process.env[name];
@@ -42,7 +42,7 @@ async function packageClients(port, count, heard) {
   };
 }
 
-/** What any program does that reads an event stream: it keeps the last id, and shows it when it comes back. */
+/** Reads an event stream as any program would: it keeps the last id, and sends it when it reconnects. */
 async function readEvents(url, index, heard, ending) {
   let lastId;
   while (!ending.aborted) {
@@ -66,7 +66,7 @@ async function readEvents(url, index, heard, ending) {
         }
       }
     } catch {
-      // Cut: again, as an EventSource does.
+      // The connection was cut: reconnect, as an EventSource does.
     }
     clearTimeout(timer);
     await pause(200, undefined, { signal: ending }).catch(() => {});
@@ -83,7 +83,7 @@ async function eventStreams(port, count, heard) {
   };
 }
 
-/** Pages of one browser that share what connection they have. */
+/** Pages of one browser that share a connection. */
 const tabs = {
   most: 8,
   publish: publishToTidegate,
@@ -151,7 +151,9 @@ async function socketIoClients(port, count, heard) {
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Each has `server(redisPort)`, which may take its time, `publish(port, number)` and `clients(port, count, heard)`. */
+/**
+ * Each has `server(redisPort)`, which may be asynchronous, `publish(port, number)` and `clients(port, count, heard)`.
+ */
 export const contestants = {
   "tidegate, WebSocket": { server: tidegateServer, publish: publishToTidegate, clients: packageClients },
   "tidegate, event streams": { server: tidegateServer, publish: publishToTidegate, clients: eventStreams },

@@ -1,10 +1,13 @@
-// A way to a server that cuts each of its connections again and again.
+// A proxy that cuts each of its connections again and again.
 import { connect, createServer } from "node:net";
 
-/** How a connection ends: mostly both sides learn of it, sometimes only the one that is named. The other is left with silence. */
+/**
+ * How a connection ends: usually both sides learn of it, sometimes only the one that is named, and the other hears
+ * nothing more.
+ */
 const CUTS = ["both", "both", "both", "both", "both", "both", "client", "server"];
 
-/** A generator of its own, so that the cuts of a run can be had again. */
+/** A seeded generator, so that the cuts of a run can be reproduced. */
 function random(seed) {
   let state = seed >>> 0;
   return () => {
@@ -16,8 +19,8 @@ function random(seed) {
 }
 
 /**
- * Listens on a free port of this machine and passes bytes on to `port`. Once `cut(true)` was called, each connection lives
- * for half to one and a half times `everyMs`, the ones that are there included.
+ * Listens on a free port of this machine and passes bytes on to `port`. Once `cut(true)` is called, each connection,
+ * including existing ones, lives for half to one and a half times `everyMs`.
  */
 export async function flaky(port, everyMs, seed) {
   const draw = random(seed);
@@ -41,7 +44,7 @@ export async function flaky(port, everyMs, seed) {
     pair.far.unpipe(pair.near);
     if (who !== "server") pair.near.resetAndDestroy();
     if (who !== "client") pair.far.resetAndDestroy();
-    // Who was not told reads nothing more, and its words go nowhere.
+    // The side that isn't told reads nothing more, and what it sends is discarded.
     for (const left of [pair.near, pair.far]) if (!left.destroyed) left.resume();
   };
 

@@ -1,5 +1,5 @@
-// What arrives over connections that are cut again and again, while the server and its Redis are killed: counted, for
-// Tidegate and for socket.io. `cargo xtask bench drops` starts it.
+// Counts what arrives over connections that are cut again and again, while the server and its Redis are killed, for
+// Tidegate and for socket.io. `cargo xtask bench drops` runs it.
 import { parseArgs } from "node:util";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -19,11 +19,11 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const rate = Number(values.rate);
-/** How long clients have after the last cut to come by what they miss. */
+/** How long clients have after the last cut to catch up. */
 const SETTLE_MS = 60_000;
 const DOWN_MS = 500;
 
-/** What the clients heard of the numbers 0, 1, 2, … that were published. */
+/** Counts which of the published numbers 0, 1, 2, … the clients received. */
 function ledger(count) {
   const each = Array.from({ length: count }, () => ({ seen: new Set(), last: -1, repeats: 0, late: 0, resets: 0 }));
   return {
@@ -46,7 +46,7 @@ function ledger(count) {
   };
 }
 
-/** Publishes until the server says that it has it. Repeats have the same id, where ids mean anything. */
+/** Publishes until the server confirms. Repeats have the same id, if the system knows ids. */
 async function publish(who, port, number) {
   const { url, body } = who.publish(port, number);
   for (;;) {
@@ -60,7 +60,7 @@ async function publish(who, port, number) {
       await response.arrayBuffer();
       if (response.ok) return;
     } catch {
-      // The server is away: again, until it is back.
+      // The server is down: try again until it is back.
     }
     await pause(50);
   }
@@ -75,7 +75,7 @@ async function run(who, { kills }) {
   const heard = ledger(count);
   const leave = await who.clients(way.port, count, heard);
 
-  // Everybody listens before anything counts.
+  // Nothing counts before all clients are listening.
   let number = 0;
   do {
     await publish(who, server.port, number);
@@ -104,7 +104,7 @@ async function run(who, { kills }) {
   await publish(who, server.port, number);
   const until = Date.now() + SETTLE_MS;
   while (!heard.everybodyHas(number) && Date.now() < until) await pause(100);
-  // What is missing now does not come by itself.
+  // What is still missing will not arrive.
   await pause(1000);
   await leave();
   way.close();

@@ -1,4 +1,4 @@
-// The programs of a run: a Redis that keeps what it was given, and servers, each of which can be killed and started again.
+// The programs of a run: a durable Redis, and servers, each of which can be killed and restarted.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
@@ -29,7 +29,7 @@ async function answers(port) {
   throw new Error(`nothing answers on port ${port} after ${START_MS} ms`);
 }
 
-/** A program on a port, which `restart` kills as a power failure would and starts again after `downMs`. */
+/** A program on a port. `restart` kills it as a power failure would, and starts it again after `downMs`. */
 async function program(command, args, port) {
   let child;
   const start = async () => {
@@ -54,7 +54,7 @@ async function program(command, args, port) {
   };
 }
 
-/** A Redis that has on disk what it has confirmed. */
+/** A Redis that has everything on disk that it has confirmed. */
 export async function redis() {
   const folder = await mkdtemp(join(tmpdir(), "drops-"));
   const port = await freePort();
@@ -70,7 +70,7 @@ export async function redis() {
   };
 }
 
-/** A server of messages: `argsOf(port)` is how it is started on a port. */
+/** A message server; `argsOf(port)` returns its arguments for a port. */
 export async function messageServer(command, argsOf) {
   const port = await freePort();
   return await program(command, argsOf(port), port);

@@ -1,4 +1,5 @@
-// socket.io as its documentation says for recovery over several servers: Redis Streams, connection state recovery.
+// socket.io set up as its documentation recommends for recovery across servers: Redis Streams and connection state
+// recovery.
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient } from "redis";

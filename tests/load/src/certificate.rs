@@ -1,4 +1,4 @@
-//! A certificate for this machine, by OpenSSL, for servers that speak TLS.
+//! Makes a certificate for this machine with OpenSSL, for servers that speak TLS.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,14 +25,14 @@ const ARGUMENTS: [&str; 16] = [
     "-batch",
 ];
 
-/// One that signs itself, in a folder that goes with it.
+/// A self-signed certificate, in a folder that is removed with it.
 pub(crate) struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
     /// # Errors
-    /// When there is no `openssl`, or it fails.
+    /// If there is no `openssl`, or it fails.
     pub(crate) fn make() -> Result<Self> {
         let folder = TempDir::new()?;
         let made = Command::new("openssl")

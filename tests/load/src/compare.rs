@@ -1,4 +1,4 @@
-//! Servers side by side: every round puts each of them under the same loads, one after the other.
+//! Compares servers: every round puts each of them under the same loads, one after the other.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,16 +19,16 @@ use crate::turns::Turns;
 const SERVER_CORE: usize = 0;
 const SUBSCRIBER_CORE: usize = 1;
 
-/// Subscribers that receive nothing.
+/// The number of subscribers that receive nothing.
 const IDLE: usize = 10_000;
 
-/// Subscribers that read, and as many that don't.
+/// The number of subscribers that read, and of those that don't.
 const STALLED: usize = 1_000;
 
-/// What idle servers are given to let go of what connecting took.
+/// How long idle servers get to free the memory that connecting took.
 const SETTLE: Duration = Duration::from_millis(1_500);
 
-/// How long they are watched: longer than any of the servers waits for a sign of life.
+/// How long they are watched: longer than the heartbeat interval of any of the servers.
 const REST: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
@@ -79,7 +79,7 @@ enum Scenario {
 
 /// Measures, and prints a table.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    // Its files are there for as long as servers are started.
+    // Its files must exist as long as servers are started.
     let certificate = Certificate::make()?;
     let mut contestants = Contestant::all(
         &arguments.tidegate,
@@ -100,7 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Figures::default();
     for round in 1..=arguments.rounds {
         arguments.take_turns(round, &contestants, &mut figures)?;
-        // What a server leaves to the kernel when it ends is done while the next one is measured: let that be each of the others.
+        // When a server ends, the kernel cleans up while the next one is measured. The order varies, so that this
+        // doesn't always hit the same one.
         let count = contestants.len();
         let step = if round % 2 == 0 { 1 } else { count - 1 };
         for turn in 0..count {
@@ -184,7 +185,7 @@ impl Arguments {
     }
 }
 
-/// What a freshly started server has to bear.
+/// The load on a freshly started server.
 #[derive(Clone, Copy, Debug)]
 enum Load {
     FanOut { subscribers: usize, time: Duration },

@@ -11,12 +11,12 @@ use crate::certificate::Certificate;
 use crate::dialect::Dialect;
 use crate::pipe::Trust;
 
-/// What a server is in the comparison.
+/// The role of a server in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The measure of servers that write once for each delivery.
+    /// The baseline for servers that write once per delivery.
     Floor,
-    /// The measure of servers that join what waits.
+    /// The baseline for servers that batch their writes.
     BatchingFloor,
     Ours,
     Peer,
@@ -28,7 +28,7 @@ pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     pub(crate) dialect: Dialect,
-    /// Where it speaks TLS, by which certificate.
+    /// The certificate to trust, if it speaks TLS.
     pub(crate) trust: Option<Trust>,
     program: PathBuf,
     start: Start,
@@ -37,9 +37,9 @@ pub(crate) struct Contestant {
 /// How a program is told where to listen.
 #[derive(Clone, Debug)]
 enum Start {
-    /// By these arguments, in which `{port}` stands for the port.
+    /// By these arguments; `{port}` stands for the port.
     Arguments(Vec<String>),
-    /// By a configuration file, in which `{port}` does and `{folder}` for where files may be.
+    /// By a configuration file; `{port}` stands for the port, and `{folder}` for a folder for its files.
     Configured {
         folder: PathBuf,
         text: &'static str,
@@ -48,7 +48,7 @@ enum Start {
 }
 
 impl Contestant {
-    /// The floor and Tidegate, and the peers that are found: programs on the PATH, and what npm has installed in
+    /// The floor, Tidegate, and the peers that are found: programs on the PATH, and those that npm has installed in
     /// `peers`.
     pub(crate) fn all(
         tidegate: &Path,
@@ -171,7 +171,7 @@ impl Contestant {
         Ok(all)
     }
 
-    /// Peers that want a configuration file.
+    /// The peers that need a configuration file.
     fn configured(peers: &Path) -> Vec<Self> {
         let nginx = include_str!("../peers/nginx.conf");
         let mosquitto = include_str!("../peers/mosquitto.conf");
@@ -231,7 +231,7 @@ impl Contestant {
     }
 }
 
-/// A program that npm has installed, or one on the PATH or where Debian keeps servers.
+/// Finds a program that npm has installed, or one on the PATH or in Debian's folders for servers.
 fn find(peers: &Path, name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     [peers.join("node_modules/.bin")]

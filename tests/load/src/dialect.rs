@@ -1,4 +1,4 @@
-//! What must be said to each server: to subscribe, to publish, and to be left alone.
+//! What to send to each server to subscribe, to publish, and to stay connected.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::websocket::{client_text, request};
 
-/// A protocol that a generator speaks.
+/// A protocol of the load generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dialect {
     /// WebSocket: subscribes by its path, and publishes `topic payload`. The floor's, and that of small peer programs
@@ -29,7 +29,7 @@ pub(crate) enum Dialect {
     Mqtt,
 }
 
-/// Something to send, and what shows that it was taken.
+/// Something to send, and the text that confirms it.
 pub(crate) struct Step {
     pub(crate) send: Vec<u8>,
     pub(crate) expect: &'static [u8],
@@ -44,7 +44,7 @@ impl Step {
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 impl Dialect {
-    /// From a new TCP connection to a subscription.
+    /// The steps from a new TCP connection to a subscription.
     pub(crate) fn subscribe(self, topic: &str) -> Vec<Step> {
         match self {
             Self::Plain => vec![Step::new(request(&format!("/sub/{topic}"), ""), HEAD_END)],
@@ -88,13 +88,13 @@ impl Dialect {
         }
     }
 
-    /// From a new TCP connection to one that may publish.
+    /// The steps from a new TCP connection to one that may publish.
     pub(crate) fn publisher(self) -> Vec<Step> {
         match self {
             Self::Plain => vec![Step::new(request("/pub", ""), HEAD_END)],
             Self::Tidegate | Self::TidegateSse => vec![
                 tidegate_opening(),
-                // Whoever says nothing is let go.
+                // The server closes connections that say nothing.
                 Step::new(client_text(br#"{"type":"hello"}"#), b"welcome"),
             ],
             Self::SocketIo => socket_io_opening(),
@@ -125,7 +125,7 @@ impl Dialect {
         out.extend_from_slice(&bytes);
     }
 
-    /// How the server asks for a sign of life, and the answer.
+    /// The server's ping, and the answer to it.
     pub(crate) fn ping(self) -> Option<(&'static [u8], Vec<u8>)> {
         match self {
             Self::Tidegate | Self::TidegateSse => {
@@ -138,7 +138,7 @@ impl Dialect {
     }
 }
 
-/// A request without a body, with more header lines where the server wants them.
+/// A request without a body, with additional header lines.
 pub(crate) fn get(path: &str, more: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n").into_bytes()
 }

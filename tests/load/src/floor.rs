@@ -1,8 +1,8 @@
-//! The floor: a server that does nothing but hand what it receives to its subscribers' sockets.
+//! The floor: a server that only writes what it receives to its subscribers' sockets.
 //!
-//! A publication is framed once and written once to each subscriber, by one thread. It routes by a map from topics to
-//! connections, and has no sessions, no flow, no history: what it costs, every server with a write for each delivery
-//! pays. Its batching twin joins what one read brought into one write.
+//! One thread frames a publication once, and writes it once to each subscriber. It routes by a map from topics to
+//! connections, and has no sessions, no flows and no history: every server that writes once per delivery has at least
+//! its costs. Its batching twin combines everything that one read brought into one write per subscriber.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read as _, Write as _};
@@ -16,10 +16,10 @@ use crate::websocket;
 
 const LISTENER: Token = Token(usize::MAX);
 
-/// What may wait for a subscriber that does not read, before it is dropped.
+/// How much may wait for a subscriber that does not read before the subscriber is dropped.
 const WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Listens until the process is ended.
+/// Serves until the process is killed.
 pub(crate) fn run(listen: SocketAddr, is_batching: bool) -> Result<()> {
     let mut floor = Floor::bind(listen, is_batching)?;
     let mut events = Events::with_capacity(1024);
@@ -49,7 +49,7 @@ struct Floor {
     listener: TcpListener,
     is_batching: bool,
     peers: Vec<Option<Peer>>,
-    /// The indexes of who subscribes.
+    /// The indices of the subscribers, by topic.
     topics: HashMap<Vec<u8>, Vec<usize>>,
     buffer: Vec<u8>,
 }
@@ -58,7 +58,7 @@ struct Peer {
     stream: TcpStream,
     received: Vec<u8>,
     is_open: bool,
-    /// What the socket did not take.
+    /// The bytes that the socket did not accept.
     waiting: VecDeque<u8>,
 }
 
@@ -129,7 +129,7 @@ impl Floor {
             }
             return;
         }
-        // By topic, in the order in which they came first.
+        // By topic, in order of first appearance.
         let mut batches: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         websocket::take_messages(&mut peer.received, |message| {
             let Some(space) = message.iter().position(|byte| *byte == b' ') else {
@@ -169,7 +169,7 @@ impl Floor {
 }
 
 impl Peer {
-    /// Writes what waits and then `bytes`, as far as the socket takes them. Says whether the peer may stay.
+    /// Writes what waits and then `bytes`, as far as the socket accepts them. Returns whether the peer may stay.
     fn write(&mut self, mut bytes: &[u8]) -> bool {
         while !self.waiting.is_empty() {
             match self.stream.write(self.waiting.as_slices().0) {
@@ -195,7 +195,7 @@ impl Peer {
     }
 }
 
-/// Takes a whole request off the front: the topic in its path, where it is a subscriber's, and the answer.
+/// Takes a complete request off the front. Returns the topic in its path, if it is a subscriber's, and the response.
 fn open(received: &mut Vec<u8>) -> Option<(Option<Vec<u8>>, Vec<u8>)> {
     let end = memchr::memmem::find(received, b"\r\n\r\n")? + 4;
     let request = String::from_utf8_lossy(&received[..end]).into_owned();

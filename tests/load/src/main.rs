@@ -1,4 +1,4 @@
-//! `tidegate-load`: puts servers under load and compares what they need for it.
+//! `tidegate-load`: puts servers under load and compares their costs.
 
 mod certificate;
 mod compare;

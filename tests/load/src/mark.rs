@@ -1,7 +1,7 @@
-//! Numbered payloads, and how they are found again in whatever a server makes of them.
+//! Numbered payloads, and a scanner that finds them in the output of any server.
 //!
-//! Each payload holds a mark, text that passes through every protocol as it is. A subscriber only looks for marks, so
-//! one generator serves all servers, and counts publications however they are framed or joined.
+//! Each payload contains a mark, a text that every protocol passes through unchanged. A subscriber only looks for
+//! marks, so that one generator serves all servers, and counts publications however they are framed or batched.
 
 use memchr::memmem;
 
@@ -10,7 +10,7 @@ const MARK: &[u8] = b"tide-";
 /// Digits of the number behind a mark.
 const DIGITS: usize = 10;
 
-/// One byte less than a mark and its number take.
+/// One byte less than a mark with its number.
 const TAIL_BYTES: usize = MARK.len() + DIGITS - 1;
 
 /// A JSON object of `bytes` (at least 64) with a number in it.
@@ -30,7 +30,7 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
-    /// Gives the number of each mark that `bytes` completes.
+    /// Calls `found` with the number of each mark that `bytes` completes.
     pub(crate) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(u64)) {
         let tail_bytes = usize::from(self.tail_bytes);
         if bytes.len() >= TAIL_BYTES && tail_bytes == 0 {

@@ -1,4 +1,4 @@
-//! What is done to a server, and what that tells.
+//! Puts a server under load, and measures it.
 
 use std::time::{Duration, Instant};
 
@@ -21,21 +21,21 @@ pub(crate) const CALM: (usize, usize) = (1_000, 100);
 /// Publications per second of a calm load.
 pub(crate) const CALM_RATE: u32 = 200;
 
-/// Bytes of a large payload, and of all that is sent to fill sockets with: more than the kernel holds for one.
+/// The bytes of a large payload, and of everything that is sent to fill sockets: more than the kernel buffers for one.
 const FLOOD_PAYLOAD_BYTES: usize = 32 * 1024;
 const FLOOD_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long a fan-out runs before it is measured.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
 
-/// How long publications were on their way.
+/// The time from publishing to receiving.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Latency {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
 }
 
-/// What a fan-out took, be it in one piece or in several turns.
+/// The cost of a fan-out, measured in one piece or in several turns.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     publications: u64,
@@ -56,13 +56,14 @@ impl Tally {
         self.deliveries as f64 / self.passed.as_secs_f64()
     }
 
-    /// Bytes of a delivery as they come out of the socket.
+    /// Bytes per delivery, as read from the socket.
     pub(crate) fn bytes_per_delivery(&self) -> f64 {
         self.bytes as f64 / self.deliveries as f64
     }
 }
 
-/// Publishes to everyone, `in_flight` publications at a time: the next ones once all have arrived everywhere.
+/// Publishes to all subscribers, `in_flight` publications at a time: the next ones follow once all have arrived
+/// everywhere.
 pub(crate) fn fan_out(
     swarm: &mut Swarm,
     plan: &Plan<'_>,
@@ -83,7 +84,7 @@ pub(crate) fn fan_out(
     Ok(tally)
 }
 
-/// The same without a warm-up, added to what it took before.
+/// The same without a warm-up, added to the earlier cost.
 pub(crate) fn bear(
     swarm: &mut Swarm,
     plan: &Plan<'_>,
@@ -124,7 +125,8 @@ fn publish_for(
     Ok(())
 }
 
-/// Publishes more than sockets hold, so that what subscribers don't read waits in the server or is given up by it.
+/// Publishes more than sockets buffer, so that publications that subscribers don't read wait in the server, or are
+/// dropped by it.
 pub(crate) fn flood(swarm: &mut Swarm, plan: &Plan<'_>) -> Result<()> {
     let payload = payload(0, FLOOD_PAYLOAD_BYTES);
     for _ in 0..FLOOD_BYTES / FLOOD_PAYLOAD_BYTES {
@@ -141,8 +143,8 @@ fn publication(dialect: Dialect, index: usize, number: u64, out: &mut Vec<u8>) {
     dialect.publish(&topic(index), &payload(number, PAYLOAD_BYTES), out);
 }
 
-/// Publishes at a steady, low rate, in publications per second, to one topic after the other; adds how long each was on its way to
-/// each subscriber.
+/// Publishes at a steady, low rate, in publications per second, to one topic after the other; adds the latency of each
+/// delivery.
 pub(crate) fn calm(
     swarm: &mut Swarm,
     plan: &Plan<'_>,
@@ -190,7 +192,7 @@ pub(crate) fn calm(
 }
 
 impl Latency {
-    /// Of all that were measured: at least one.
+    /// Summarizes all measured latencies, of which there must be at least one.
     pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         let percentile = |percent: usize| {

@@ -1,4 +1,4 @@
-//! A connection to a server, plain or in TLS.
+//! A connection to a server, plain or over TLS.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-/// What a server shows those who come by TLS, as the one authority that is trusted.
+/// The certificate of a server that speaks TLS, as the only trusted authority.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust(Arc<ClientConfig>);
 
@@ -32,7 +32,7 @@ impl Trust {
     }
 }
 
-/// A byte stream that waits for its server, or doesn't.
+/// A byte stream, blocking or non-blocking.
 pub(crate) struct Pipe<S> {
     tcp: S,
     /// Boxed, because most have none.
@@ -40,7 +40,7 @@ pub(crate) struct Pipe<S> {
 }
 
 impl Pipe<TcpStream> {
-    /// Connects, and reads with patience from then on.
+    /// Connects. Reads block for up to the given time.
     pub(crate) fn connect(
         server: SocketAddr,
         trust: Option<&Trust>,
@@ -59,7 +59,7 @@ impl Pipe<TcpStream> {
         })
     }
 
-    /// From here on nothing waits.
+    /// Makes the connection non-blocking.
     pub(crate) fn into_nonblocking(self) -> Result<Pipe<mio::net::TcpStream>> {
         self.tcp.set_nonblocking(true)?;
         Ok(Pipe {
@@ -70,7 +70,7 @@ impl Pipe<TcpStream> {
 }
 
 impl Pipe<mio::net::TcpStream> {
-    /// Whether a read that filled less than its buffer has emptied the socket. In TLS it has emptied a record.
+    /// Whether a read that doesn't fill its buffer has emptied the socket. With TLS, it has only emptied a record.
     pub(crate) const fn is_emptied_by_short_read(&self) -> bool {
         self.tls.is_none()
     }

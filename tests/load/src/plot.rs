@@ -1,4 +1,4 @@
-//! Bars, drawn as SVG that can be read on light and on dark pages.
+//! Draws bar charts as SVG that is legible on light and on dark pages.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ const BAR_WIDTH_MAX: f64 = 400.0;
 const ROW_HEIGHT: usize = 24;
 const HEAD_HEIGHT: usize = 64;
 
-/// A plot for each kind of figure that was measured: its file's name and its text.
+/// A plot for each kind of figure that was measured: file name and content.
 pub(crate) fn all(figures: &Figures, contestants: &[Contestant]) -> Vec<(String, String)> {
     let wanted = [
         (

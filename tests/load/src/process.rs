@@ -1,4 +1,4 @@
-//! A server as a process of its own: started on one core, watched from another.
+//! Runs a server as a process: started on one core, observed from another.
 
 use std::fs;
 use std::io;
@@ -22,11 +22,11 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// The processor time of all its threads that still run, in the kernel's behalf included.
+    /// The processor time of all its running threads, including time in the kernel.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut nanos = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            // A thread may end while it is looked for.
+            // A thread may end in between.
             let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
                 continue;
             };
@@ -58,17 +58,17 @@ impl Observed {
     }
 }
 
-/// A server that is ended when it is dropped.
+/// A server that is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    /// Starts a server on a core, and waits until it listens. `command` is told the port.
+    /// Starts a server on a core, and waits until it listens. `command` gets the port.
     ///
     /// # Errors
-    /// When it can't be started, or doesn't listen in time.
+    /// If it can't be started, or doesn't listen in time.
     pub(crate) fn start(core: usize, command: impl FnOnce(u16) -> Result<Command>) -> Result<Self> {
         let port = free_port()?;
         let mut command = command(port)?;
@@ -105,16 +105,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, which the measurement has told.
+        // It may have ended by itself, which the measurement has noticed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts a program on a core. The outer error says that there is no running on it.
+/// Starts a program on a core. The outer error means that the core can't be used.
 #[cfg(target_os = "linux")]
 fn spawn_on(core: usize, command: &mut Command) -> Result<io::Result<Child>> {
-    // A child runs where its parent ran.
+    // A child inherits its parent's core.
     let own = sched_getaffinity(None)?;
     pin(core)?;
     let child = command.spawn();
@@ -136,7 +136,7 @@ pub(crate) fn pin(core: usize) -> Result<()> {
     sched_setaffinity(None, &cores).with_context(|| format!("cannot run on core {core}"))
 }
 
-/// Numbers of a server that shares its core with what measures it would mislead.
+/// Without pinning, a server would share its core with the load generator, and its figures would mislead.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin(core: usize) -> Result<()> {
     bail!("cannot run on core {core}: measuring needs Linux, which lets programs choose one")

@@ -1,4 +1,5 @@
-//! A server under a mixed load for a long time: what it holds at the end is what it held after the first minutes.
+//! Puts a server under a mixed load for a long time, and checks that at the end it holds no more than after the first
+//! minutes.
 
 mod clients;
 mod jobs;
@@ -18,11 +19,11 @@ use self::jobs::Jobs;
 use self::sample::{Sample, Series};
 use crate::process::{self, Server};
 
-/// The cores that the server and everybody else run on.
+/// The cores of the server, and of everything else.
 const SERVER_CORE: usize = 0;
 const OWN_CORE: usize = 1;
 
-/// How often something is published, and somebody leaves.
+/// How often jobs publish, and connections are replaced.
 const TICK: Duration = Duration::from_millis(50);
 
 const JOBS: Token = Token(usize::MAX);
@@ -109,12 +110,12 @@ fn serve(arguments: &Arguments, port: u16) -> Command {
     let mut command = Command::new(&arguments.tidegate);
     command.args(["serve", "--backend", &arguments.backend, "--listen"]);
     command.arg(format!("127.0.0.1:{port}"));
-    // All come from one address here.
+    // All connections come from one address.
     command.args(["--connections-per-address", "50000"]);
     command
 }
 
-/// Takes the whole part of what is due.
+/// Takes the integer part off `due`.
 fn take_whole(due: &mut f64) -> u32 {
     let whole = due.floor();
     *due -= whole;

@@ -1,4 +1,4 @@
-//! What readers that have stopped reading cost those who read: the same load without them and with them, in one run.
+//! Measures what stalled readers cost the others: the same load with and without them, in one run.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::measure::{self, Latency};
 use crate::process::{self, Server};
 use crate::swarm::{Plan, Swarm};
 
-/// The cores that the server and the readers run on.
+/// The cores of the server and of the readers.
 const SERVER_CORE: usize = 0;
 const OWN_CORE: usize = 1;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A server of its own for each measurement. In both, more is sent before than sockets hold.
+/// Each measurement has its own server, and begins by sending more than sockets buffer.
 fn measure_beside(arguments: &Arguments, stalled: usize) -> Result<Latency> {
     let contestants = Contestant::all(&arguments.tidegate, None, None)?;
     let ours = contestants

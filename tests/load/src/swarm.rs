@@ -1,4 +1,4 @@
-//! Subscribers, many of them in one thread, and the one connection that publishes to them.
+//! Many subscribers in one thread, and one connection that publishes to them.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,12 +12,13 @@ use crate::dialect::{Dialect, Step};
 use crate::mark::Scanner;
 use crate::pipe::{Pipe, Trust};
 
-/// After so many connections, signs of life are given: connecting all may take longer than a server waits for one.
+/// Pings are answered after every this many connections: connecting all of them may take longer than a server's
+/// heartbeat.
 const ALIVE_EVERY: usize = 256;
 
 const PUBLISHER: Token = Token(usize::MAX);
 
-/// How long a server may take to answer a step of an opening, and to deliver anything of what was published.
+/// How long a server may take to answer a step of opening, or to deliver anything more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Open connections and what they have received.
@@ -25,16 +26,16 @@ pub(crate) struct Swarm {
     poll: Poll,
     events: Events,
     subscribers: Vec<Subscriber>,
-    /// Subscribers that read nothing, kept for their being there.
+    /// Subscribers that read nothing; only their sockets are kept.
     stalled: Vec<Pipe<TcpStream>>,
     publisher: Pipe<mio::net::TcpStream>,
-    /// The server's sign that it wants one of life, and the answer.
+    /// The server's ping, and the answer to it.
     ping: Option<Ping>,
     buffer: Vec<u8>,
     pub(crate) received: Received,
 }
 
-/// What to look for, and what to say then.
+/// The text to look for, and the answer.
 type Ping = (memmem::Finder<'static>, Vec<u8>);
 
 struct Subscriber {
@@ -49,18 +50,18 @@ pub(crate) struct Received {
     pub(crate) bytes: u64,
 }
 
-/// Whom to connect, and where.
+/// The connections to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) server: SocketAddr,
     pub(crate) dialect: Dialect,
-    /// Whose certificate is trusted, where it wants TLS.
+    /// The certificate to trust, if the server speaks TLS.
     pub(crate) trust: Option<&'a Trust>,
-    /// Subscribers that read.
+    /// The number of subscribers that read.
     pub(crate) subscribers: usize,
     /// Subscribers that read nothing.
     pub(crate) stalled: usize,
-    /// Topics that the subscribers are spread over.
+    /// The number of topics over which the subscribers are distributed.
     pub(crate) topics: usize,
 }
 
@@ -70,10 +71,10 @@ pub(crate) fn topic(index: usize) -> String {
 }
 
 impl Swarm {
-    /// Connects everyone and waits until all are subscribed.
+    /// Connects all, and waits until they are subscribed.
     ///
     /// # Errors
-    /// When the server refuses one, or does not answer in time.
+    /// If the server refuses one, or does not answer in time.
     pub(crate) fn connect(plan: Plan<'_>) -> Result<Self> {
         let poll = Poll::new()?;
         let mut publisher = open(plan.server, plan.trust, &plan.dialect.publisher())?;
@@ -117,7 +118,7 @@ impl Swarm {
         Ok(swarm)
     }
 
-    /// Hands bytes to the server by the publisher's connection.
+    /// Sends bytes over the publisher's connection.
     pub(crate) fn publish(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             match self.publisher.write(bytes) {
@@ -131,10 +132,10 @@ impl Swarm {
         Ok(())
     }
 
-    /// Reads until so many deliveries have come in all. `found` is told the number of each.
+    /// Reads until there are this many deliveries in total. `found` is called with the number of each.
     ///
     /// # Errors
-    /// When nothing more comes, which means that the server has lost something.
+    /// If nothing more arrives, which means that the server has lost something.
     pub(crate) fn read_until(&mut self, deliveries: u64, mut found: impl FnMut(u64)) -> Result<()> {
         let mut progress = (self.received.deliveries, Instant::now());
         while self.received.deliveries < deliveries {
@@ -149,7 +150,7 @@ impl Swarm {
         Ok(())
     }
 
-    /// Lets time pass, and answers when the server asks for a sign of life.
+    /// Lets time pass, and answers the server's pings.
     pub(crate) fn idle(&mut self, time: Duration) -> Result<()> {
         let until = Instant::now() + time;
         loop {
@@ -161,7 +162,7 @@ impl Swarm {
         }
     }
 
-    /// Reads what comes within a time, or within the first moment in which something comes.
+    /// Waits up to `patience` until something arrives, forever if it is `None`, and reads it.
     pub(crate) fn read(
         &mut self,
         patience: Option<Duration>,
@@ -196,7 +197,7 @@ impl Swarm {
                 {
                     stream.write_all(answer)?;
                 }
-                // What comes next raises the next event.
+                // Further data raises another event.
                 if bytes < self.buffer.len() && stream.is_emptied_by_short_read() {
                     break;
                 }
@@ -206,7 +207,7 @@ impl Swarm {
     }
 }
 
-/// Reads what the publisher is told: answers to what it published are of no interest.
+/// Reads and discards the answers to the publisher.
 fn drain(
     stream: &mut Pipe<mio::net::TcpStream>,
     buffer: &mut [u8],
@@ -228,7 +229,7 @@ fn drain(
     }
 }
 
-/// Connects, and takes the steps of an opening.
+/// Connects, and carries out the steps of opening.
 pub(crate) fn open(
     server: SocketAddr,
     trust: Option<&Trust>,

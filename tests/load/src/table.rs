@@ -1,27 +1,27 @@
-//! What was measured, as tables for people.
+//! Prints the measurements as tables.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use crate::contestant::{Contestant, Role};
 
-/// What a figure tells.
+/// The meaning of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Column {
-    /// CPU seconds for a million deliveries, one publication at a time, to so many subscribers.
+    /// CPU seconds per million deliveries, one publication at a time, to this many subscribers.
     OneByOne(usize),
     /// The same, in bursts.
     Burst(usize),
-    /// The same, one at a time, for those who read beside as many who don't.
+    /// The same, one at a time, with as many stalled subscribers beside.
     BesideStalled,
-    /// Microseconds from publish to receive, at a calm load.
+    /// Microseconds from publishing to receiving, at a calm load.
     CalmP50,
     CalmP99,
     /// Bytes of resident memory for each idle connection.
     IdleBytes,
-    /// Bytes that grew for each subscriber who doesn't read.
+    /// Bytes of memory growth per stalled subscriber.
     StalledBytes,
-    /// Microseconds of processor time a second for each idle connection.
+    /// Microseconds of processor time per second and idle connection.
     IdleCpu,
 }
 
@@ -43,8 +43,8 @@ impl Figures {
         median(rounds.values().copied().collect())
     }
 
-    /// How many times as much as another server one takes: the median of what each round says, because a machine that is busy with
-    /// other things for a while is so for both.
+    /// The cost of a server relative to another one: the median of the rounds' ratios, because other work on the
+    /// machine slows both down in the same round.
     pub(crate) fn ratio(&self, contestant: usize, other: usize, column: Column) -> Option<f64> {
         let rounds = self.cells.get(&(contestant, column))?;
         let others = self.cells.get(&(other, column))?;
@@ -63,7 +63,7 @@ impl Figures {
         columns
     }
 
-    /// The peer that takes the least.
+    /// The peer with the lowest figure.
     fn best_peer(&self, contestants: &[Contestant], column: Column) -> Option<usize> {
         let peers = contestants.iter().enumerate();
         peers
@@ -73,7 +73,7 @@ impl Figures {
             .map(|(index, _)| index)
     }
 
-    /// What is to be compared with in a column: the floor that does the same.
+    /// The floor to compare with in a column: the one that writes in the same way.
     pub(crate) fn floor(&self, contestants: &[Contestant], column: Column) -> Option<usize> {
         let role = match column {
             Column::Burst(_) => Role::BatchingFloor,

@@ -1,4 +1,4 @@
-//! Servers that all stand at the same time and are measured in turns so short that whatever else the machine does befalls all of
+//! Runs all servers at the same time, and measures them in turns so short that other work on the machine affects all of
 //! them alike.
 
 use std::time::Duration;
@@ -15,15 +15,15 @@ use crate::table::Column;
 const TURN: Duration = Duration::from_millis(100);
 const CALM_TURN: Duration = Duration::from_millis(500);
 
-/// How long a server is under load before each turn: others have used the caches.
+/// How long a server is under load before each turn is measured: others have used the caches.
 const WARM_UP_AGAIN: Duration = Duration::from_millis(15);
 
-/// Who takes turns.
+/// The servers that take turns.
 pub(crate) struct Turns<'a> {
     /// The core that servers run on.
     pub(crate) core: usize,
     pub(crate) contestants: &'a [Contestant],
-    /// Who begins.
+    /// The index of the server that begins.
     pub(crate) first: usize,
     /// How long each is measured altogether.
     pub(crate) time: Duration,
@@ -87,7 +87,7 @@ impl Turns<'_> {
             .collect()
     }
 
-    /// Whose turn it is, one after the other. Forth and back, so that each comes after each of its neighbours.
+    /// The order of turns: back and forth, so that each server follows each of its neighbours.
     fn order(&self, turn: Duration) -> impl Iterator<Item = usize> {
         let (first, count) = (self.first, self.contestants.len());
         let turns = self.time.as_nanos().div_ceil(turn.as_nanos());

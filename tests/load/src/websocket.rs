@@ -1,15 +1,15 @@
-//! As much of WebSocket (RFC 6455) as both ends of a measurement need.
+//! The parts of WebSocket (RFC 6455) that both ends of a measurement need.
 
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
-/// Any mask does: what is measured does not depend on it.
+/// Any mask will do: the measurements don't depend on it.
 const MASK: [u8; 4] = [0x5a, 0xa5, 0x0f, 0xf0];
 
-/// A key that any server answers.
+/// A key that any server accepts.
 const KEY: &str = "dGlkZWdhdGUtbG9hZC0wMQ==";
 
-/// The request that opens a WebSocket, with more header lines where the server wants them.
+/// The request that opens a WebSocket, with additional header lines.
 pub(crate) fn request(path: &str, more: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -38,7 +38,7 @@ pub(crate) fn server_text(text: &[u8]) -> Vec<u8> {
     framed(text, None)
 }
 
-/// A client's word that it closes.
+/// A client's close frame.
 pub(crate) fn client_close() -> Vec<u8> {
     let mut frame = Frame::close(None);
     frame.header_mut().mask = Some(MASK);

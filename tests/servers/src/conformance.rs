@@ -1,7 +1,6 @@
-//! What every backend does, whatever it is made of: the trait's promises, each as a function.
+//! The promises of the trait `Backend`, each as a function: every backend must keep them.
 //!
-//! A backend passes when `conformance!(ItsPlace)` in a test file of its own does: every behaviour becomes a test,
-//! on a store that is empty at its start.
+//! `conformance!(ItsPlace)` in a backend's test file makes a test of each, on a store that is empty at its start.
 
 pub mod broadcasting;
 pub mod cursors;
@@ -26,21 +25,21 @@ use tidegate::backend::{Backend, Keep};
 
 pub use peer::{Peer, TIME_LIMIT, in_time, json, publication_of, request};
 
-/// A store on which several backends can be opened, as if each were in a process of its own.
+/// A store on which several backends can be opened, as if each were in its own process.
 ///
-/// It goes when it is dropped, with all that it holds.
+/// Dropping it removes everything that it holds.
 pub trait Place: Sized + Send + Sync + 'static {
-    /// How many random sequences of operations are tried on it.
+    /// How many random sequences of operations are tried.
     const SEQUENCES: u32 = 8;
 
-    /// An empty store of its own, of which backends keep what `keep` says.
+    /// A new, empty store, whose backends keep what `keep` says.
     fn start(keep: Keep) -> impl Future<Output = Self> + Send;
 
     /// Another backend on the store, not opened yet.
     fn backend(&self) -> impl Future<Output = Arc<dyn Backend>> + Send;
 }
 
-/// A test for each behaviour, on the place of that name.
+/// Makes a test of each behaviour, on the given place.
 #[macro_export]
 macro_rules! conformance {
     ($place:ident) => {
@@ -158,7 +157,7 @@ macro_rules! conformance {
     };
 }
 
-/// A test for each behaviour that is named.
+/// Makes a test of each named behaviour.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! behaviours {

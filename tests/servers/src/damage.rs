@@ -1,4 +1,4 @@
-//! What another program has damaged of a topic, beside topics that it hasn't.
+//! Topics that another program has damaged, beside intact ones.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use tidegate_tests::topic;
 
 use crate::conformance::{in_time, request};
 
-/// Publishes to a topic for each of the `damages`, and has that done to it by its name. Gives each topic with where it stands.
+/// For each of the `damages`, publishes to a topic, and then applies the damage to it. Returns the topics with their
+/// positions.
 ///
 /// # Panics
-/// If a backend doesn't take that.
+/// If publishing fails.
 pub async fn damage_each(
     backend: &dyn Backend,
     damages: &[&str],
@@ -31,8 +32,8 @@ pub async fn damage_each(
     damaged
 }
 
-/// Whoever asks a server for the damaged topics, which all begin with `wrong:`, is answered, and who watches another one notices
-/// nothing. Each has been published to up to `last` in this epoch, or the one that is given.
+/// Checks that requests for the damaged topics, which all begin with `wrong:`, are answered, and that subscribers to
+/// another topic notice nothing. Each damaged topic is given with its last position.
 ///
 /// # Panics
 /// If not.

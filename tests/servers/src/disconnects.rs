@@ -1,4 +1,4 @@
-//! Servers at one backend, one of which is asked to end the connections of a user.
+//! Servers that share a backend: one of them is asked to end the connections of a user.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::conformance::in_time;
 
-/// A token is its bearer's name.
+/// The token is the user's name.
 struct ByName;
 
 impl Authenticate for ByName {
@@ -31,7 +31,7 @@ impl Authenticate for ByName {
     }
 }
 
-/// A server, and its address.
+/// Starts a server; returns it with its address.
 async fn serve(backend: Arc<dyn Backend>) -> (Hub, String) {
     let mut config = Config::default();
     config.access.authenticate = Some(Arc::new(ByName));
@@ -44,7 +44,7 @@ async fn serve(backend: Arc<dyn Backend>) -> (Hub, String) {
     (hub, address)
 }
 
-/// A client that follows a job, and how often it was asked for a token.
+/// A client that subscribes to a job, and counts the requests for a token.
 struct Watcher {
     client: Client,
     events: ClientSubscription,
@@ -64,7 +64,7 @@ impl Watcher {
         }
     }
 
-    /// One that asks for a token for each connection.
+    /// One with a function that gives a token for each connection.
     async fn asking(address: &str, user: &'static str) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
@@ -75,12 +75,12 @@ impl Watcher {
         Self::with(address, token, asked).await
     }
 
-    /// One that always shows the same token.
+    /// One with a fixed token.
     async fn fixed(address: &str, user: &str) -> Self {
         Self::with(address, user.into(), Arc::default()).await
     }
 
-    /// The next publication, before which nothing was lost.
+    /// Checks that the next event is this publication, and that nothing was lost before it.
     async fn sees(&mut self, number: u64) {
         match in_time("an event", self.events.next()).await {
             Some(Event::Publication(publication)) => {
@@ -90,7 +90,7 @@ impl Watcher {
         }
     }
 
-    /// Waits until it has ended because its user's connections were.
+    /// Waits until it has ended because its user was disconnected.
     async fn is_disconnected(&self) {
         let mut status = self.client.status();
         let is_over = |state: &ConnectionState| {
@@ -102,8 +102,8 @@ impl Watcher {
     }
 }
 
-/// All connections of the user end at both servers: those who can ask for tokens come back and miss nothing, others are over, and
-/// nobody else notices.
+/// All connections of the user end at both servers: clients with a token function reconnect and miss nothing, others
+/// are over, and nobody else notices.
 ///
 /// # Panics
 /// If not.
@@ -149,8 +149,8 @@ pub async fn end_at_all_servers(backends: [Arc<dyn Backend>; 2]) {
     }
 }
 
-/// A server that has no link when the other one is asked hears of it once it is linked again. `lose` takes the second one's link, `restore`
-/// lets it come back.
+/// A server that has no link when the other one is asked learns of it once it is linked again. `lose` cuts the second
+/// server's link, and `restore` lets it come back.
 ///
 /// # Panics
 /// If not.

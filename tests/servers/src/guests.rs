@@ -1,4 +1,4 @@
-//! Programs that use a backend without being a server, and what they leave of what servers keep.
+//! Programs that use a backend without being a server: they must not trim what servers want to keep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::conformance::{in_time, request};
 use crate::heard::Heard;
 use crate::ordeal::until;
 
-/// A backend of a test, and how to look into it.
+/// A backend under test, and ways to look into it.
 pub struct Inside<B, C, F> {
     /// A backend that keeps this, to be opened.
     pub backend: B,
-    /// How many publications of a topic are there, whatever is told of them.
+    /// Counts the stored publications of a topic, whatever a read would return.
     pub count: C,
-    /// Makes it one that servers of earlier versions have used: nothing of what they keep is written there.
+    /// Turns it into one that only servers of earlier versions have used, which don't record their limits there.
     pub make_old: F,
 }
 
-/// What a server keeps for devices: all that a test publishes.
+/// Rules for the topics of devices that keep everything that a test publishes.
 fn rules(rule: &str) -> HistoryRules {
     let limits = HistoryLimits {
         count_max: 1_000_000,
@@ -55,7 +55,8 @@ where
     C: Fn(&str) -> usize,
     F: Fn(),
 {
-    /// A program without a server leaves what a server keeps that has gone, and trims what else there is as the server did.
+    /// After a server has gone, such a program leaves what the server keeps, and trims everything else as the server
+    /// did.
     ///
     /// # Panics
     /// If not.
@@ -82,8 +83,8 @@ where
         assert_eq!(all.expect("read").publications.len(), 1300);
     }
 
-    /// As long as no server has come, such a program keeps what servers do by default, also where they were of an earlier version. When one
-    /// comes, it keeps what that does.
+    /// As long as there has been no server, or only one of an earlier version, such a program keeps what servers keep
+    /// by default. Once there is one, it keeps what that server does.
     ///
     /// # Panics
     /// If not.
@@ -101,7 +102,7 @@ where
             ..Keep::default()
         };
         let server = open((self.backend)(keep)).await;
-        // What the guest does from time to time.
+        // The guest does this from time to time.
         guest.probe().await.expect("it stands");
         publish_many(&guest, "other:1", 1000).await;
         until(|| async { (self.count)("other:1") == default }).await;

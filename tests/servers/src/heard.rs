@@ -1,4 +1,4 @@
-//! What a backend tells its hub, for tests to wait for.
+//! The events of a backend's feed, for tests to wait for.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use tidegate::backend::{Backend, BackendError, Feed, FeedEvent};
 use tidegate_core::topic::Topic;
 use tokio::sync::mpsc;
 
-/// How long a test waits for what must come, on a busy machine.
+/// How long a test waits for an expected event, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The other end of a feed.
+/// The receiving end of a feed.
 #[derive(Debug)]
 pub struct Heard {
     events: mpsc::UnboundedReceiver<FeedEvent>,
 }
 
 impl Heard {
-    /// A feed, and what is heard from it.
+    /// A feed, and its receiving end.
     pub fn new() -> (Feed, Self) {
         let (sender, events) = mpsc::unbounded_channel();
         let feed = Feed::new(move |event| {
-            // A test that is done hears no more.
+            // Sending fails once the test is done, which is fine.
             let _ = sender.send(event);
         });
         (feed, Self { events })
     }
 
-    /// Opens a backend, for what it tells.
+    /// Opens a backend, and returns the end of its feed.
     ///
     /// # Panics
     /// When it can't be opened.
@@ -40,7 +40,7 @@ impl Heard {
     /// The next event.
     ///
     /// # Panics
-    /// When none comes.
+    /// If none comes in time.
     pub async fn event(&mut self) -> FeedEvent {
         tokio::time::timeout(PATIENCE, self.events.recv())
             .await
@@ -51,7 +51,7 @@ impl Heard {
     /// The next publication.
     ///
     /// # Panics
-    /// When something else comes, or nothing.
+    /// If there is another event, or none.
     pub async fn publication(&mut self) -> tidegate::Publication {
         match self.event().await {
             FeedEvent::Publication(publication) => publication,
@@ -75,7 +75,7 @@ impl Heard {
         lines
     }
 
-    /// Waits until the link is said to be lost, passing over all else.
+    /// Waits until the link is reported as lost, and skips everything else.
     ///
     /// # Panics
     /// When it isn't.
@@ -87,10 +87,10 @@ impl Heard {
         }
     }
 
-    /// Waits for a publication, passing over others and what is said to have been missed.
+    /// Waits for a publication, and skips others and reports of missed ones.
     ///
     /// # Panics
-    /// When it does not come, or the link is lost.
+    /// If it does not come, or the link is lost.
     pub async fn until_heard(&mut self, topic: &Topic, payload: &str) {
         loop {
             match self.event().await {
@@ -105,12 +105,12 @@ impl Heard {
         }
     }
 
-    /// What has been heard and not been asked for.
+    /// The events that were heard but not taken yet.
     pub fn rest(&mut self) -> Vec<FeedEvent> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
-    /// Everything heard until the publication `last` on `topic`, which is left out, as `topic offset payload`.
+    /// Everything heard before the publication `last` on `topic`, as `topic offset payload`.
     ///
     /// # Panics
     /// When it does not come.

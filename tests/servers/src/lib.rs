@@ -1,9 +1,10 @@
-//! What every backend does, and what it lives through, with real servers.
+//! Tests of the backends with real servers: what they promise, and what they must survive.
 //!
-//! [`mod@conformance`] is what a backend promises, each promise a function. [`ordeal`] surrounds a backend with hubs, jobs and
-//! watchers, for the test to do its worst to it. [`servers`] starts what backends connect to, [`proxy`] breaks the
-//! way there, [`heard`] is what a backend tells, [`refusals`] are what it does not take, [`damage`] is what it can't read, [`disconnects`] end the connections of users, and [`guests`] are programs that use it
-//! without being a server.
+//! [`mod@conformance`] has a function for each promise of a backend. [`ordeal`] surrounds a backend with hubs, jobs and
+//! watchers, while the test injects faults. [`servers`] starts the servers that backends connect to, [`proxy`] breaks
+//! the connections to them, [`heard`] records the events of a backend, [`refusals`] are about publishes that it
+//! refuses, [`damage`] about data that it can't read, [`disconnects`] about ending the connections of users, and
+//! [`guests`] about programs that use it without being a server.
 
 pub mod conformance;
 pub mod damage;

@@ -1,9 +1,9 @@
-//! Servers, publishers and subscribers around one backend, while something happens to it: who gets what, and what is
-//! left behind.
+//! Hubs, publishers and subscribers around one backend, while it suffers a fault: checks what everybody gets, and that
+//! nothing is left behind.
 //!
 //! Two hubs share the backend. Jobs publish numbered steps, half of them at each hub, and repeat what was not confirmed
-//! with the same id, until all is stored and the job has ended. Watchers at both hubs follow every job by its topic, by a
-//! pattern and by a throttled subscription. In the midst of it the test does its worst.
+//! with the same id, until everything is stored and the job has ended. Watchers at both hubs follow every job by its
+//! topic, by a pattern and by a throttled subscription. Meanwhile, the test injects its fault.
 
 mod network;
 mod slow;
@@ -27,26 +27,26 @@ pub use slow::slow_reader;
 pub use watcher::Seen;
 use watcher::{Kind, watch_job, watch_pattern};
 
-/// How long all of it may take, in real time: a test that hangs must fail.
+/// How long all of it may take in real time, so that a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// What is to be lived through.
+/// The setup of an ordeal.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordeal {
-    /// How many jobs.
+    /// The number of jobs.
     pub jobs: u64,
-    /// How many steps each of them publishes before its end.
+    /// The number of steps that each of them publishes before its end.
     pub steps: u64,
-    /// Bytes of filling in each publication.
+    /// Bytes of padding in each publication.
     pub filling: usize,
-    /// Whether the backend may lose what it had confirmed.
+    /// Whether the backend may lose what it has confirmed.
     pub may_forget: bool,
-    /// How long a hub waits for an answer of the backend before it takes the link to be lost.
+    /// How long a hub waits for the backend's answer before it considers the link lost.
     pub answer_within: Duration,
 }
 
 impl Ordeal {
-    /// One in which no link is lost, however busy the machine is.
+    /// A setup in which no link is lost, however busy the machine is.
     pub fn without_loss() -> Self {
         Self {
             answer_within: PATIENCE,
@@ -54,7 +54,7 @@ impl Ordeal {
         }
     }
 
-    /// More bytes than all publications of all jobs take together.
+    /// More bytes than all publications of all jobs together.
     fn bytes_max(&self) -> usize {
         let publication = self.filling + 1024;
         publication * ((self.steps + 1) * self.jobs) as usize
@@ -73,7 +73,7 @@ impl Default for Ordeal {
     }
 }
 
-/// How far the jobs have come, for a fault to be timed by.
+/// The progress of the jobs, for timing a fault.
 #[derive(Clone, Debug)]
 pub struct Progress {
     confirmed: watch::Receiver<u64>,
@@ -84,7 +84,7 @@ impl Progress {
     /// Waits until this percentage of all steps is confirmed.
     ///
     /// # Panics
-    /// When the jobs stop before.
+    /// If the jobs stop before.
     pub async fn reaches(&mut self, percent: u64) {
         let wanted = self.total * percent / 100;
         let reached = self.confirmed.wait_for(|confirmed| *confirmed >= wanted);
@@ -92,10 +92,10 @@ impl Progress {
     }
 }
 
-/// Lives through `fault`, and checks what everybody saw.
+/// Runs the jobs and the watchers during `fault`, and checks what all watchers saw.
 ///
 /// # Panics
-/// When anybody saw too much or too little, or something is left behind.
+/// If a watcher saw too much or too little, or something is left behind.
 pub async fn live_through<F: Future<Output = ()>>(
     ordeal: Ordeal,
     mut backend: impl FnMut() -> Arc<dyn Backend>,
@@ -131,7 +131,7 @@ fn hub(backend: Arc<dyn Backend>, ordeal: Ordeal) -> Hub {
     config.uplink.call_timeout = ordeal.answer_within;
     config.uplink.probe_every = Duration::from_secs(1);
     config.uplink.backoff_max = Duration::from_millis(500);
-    // What is promised holds for any number of shards.
+    // The promises hold for any number of shards.
     if let Ok(shards) = std::env::var("TIDEGATE_TEST_SHARDS") {
         config.shards = shards.parse().expect("a number of shards");
     }
@@ -158,7 +158,7 @@ async fn publish_all(
             restart: false,
         };
         let value = json!({"step": step, "filling": "x".repeat(ordeal.filling)});
-        // What was not confirmed is repeated: the same id makes sure that it happens once.
+        // Unconfirmed publishes are repeated; the same id makes sure that they happen only once.
         while let Err(error) = hub.publish_with(&topic(job), &value, publish.clone()).await {
             let error = error.to_string();
             assert!(error.contains("backend"), "job {job}, step {step}: {error}");
@@ -196,7 +196,7 @@ async fn watch_all(hubs: &[Hub], ordeal: Ordeal) -> JoinSet<Seen> {
     watchers
 }
 
-/// Everybody has left: no subscription, no topic and no connection stays.
+/// Checks that no subscription, topic or connection is left after everybody has left.
 async fn leave_nothing(hubs: &[Hub]) {
     for hub in hubs {
         until(|| async {
@@ -210,10 +210,10 @@ async fn leave_nothing(hubs: &[Hub]) {
     }
 }
 
-/// Waits until something is true that nothing announces.
+/// Polls a condition that nothing announces until it is true.
 ///
 /// # Panics
-/// When it does not become true.
+/// If it does not become true in time.
 pub async fn until<F: Future<Output = bool>>(mut is_true: impl FnMut() -> F) {
     let waiting = timeout(PATIENCE, async {
         let mut interval = tokio::time::interval(Duration::from_millis(5));

@@ -1,8 +1,8 @@
-//! A link to a server that the test breaks as it likes: a TCP proxy in the test's own process.
+//! A connection to a server that the test can break: a TCP proxy in the test's own process.
 //!
-//! What a network does to connections: [`Proxy::cut`] (both ends learn of it), [`Proxy::cut_after`] (in the midst of a
-//! message), [`Proxy::stall`] (nobody learns of anything, and nothing passes), [`Proxy::refuse`] (new ones are turned
-//! away), and [`Proxy::heal`].
+//! It simulates network faults: [`Proxy::cut`] (both ends learn of it), [`Proxy::cut_after`] (in the middle of a
+//! message), [`Proxy::stall`] (nothing passes, and nobody learns of it), [`Proxy::refuse`] (new connections are
+//! rejected), and [`Proxy::heal`].
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,35 +15,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The most bytes that are taken from one side before the other has them.
+/// The most bytes that are read from one side before they are written to the other.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// From those who connect to the server.
+    /// From clients to the server.
     Up,
-    /// From the server to those who connect.
+    /// From the server to clients.
     Down,
 }
 
-/// How the link is now.
+/// The current condition of the link.
 #[derive(Clone, Debug, Default)]
 struct Condition {
-    /// Rises with every cut: a connection ends with the era that it was made in.
+    /// Rises with every cut: a connection ends with the era in which it was made.
     era: u64,
     is_stalled: bool,
     is_refusing: bool,
-    /// Which way is cut after how many more bytes.
+    /// The direction and the number of bytes after which the link is cut.
     cut_after: Option<(Way, usize)>,
-    /// How many connections stand, by the era that they were made in.
+    /// The number of open connections, by the era in which they were made.
     standing: BTreeMap<u64, usize>,
-    /// How many connections have been asked for.
+    /// The number of attempts to connect.
     attempts: usize,
 }
 
 impl Condition {
-    /// Whether no cut is to come, and those that should have gone by the last one have.
+    /// Whether no cut is pending, and all connections of earlier eras are gone.
     fn is_settled(&self) -> bool {
         self.cut_after.is_none() && self.standing.keys().all(|era| *era == self.era)
     }
@@ -61,7 +61,7 @@ impl Proxy {
     /// A proxy to `server`, on a free port of loopback.
     ///
     /// # Panics
-    /// When there is no port.
+    /// If there is no free port.
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -80,53 +80,53 @@ impl Proxy {
         self.address
     }
 
-    /// How many connections stand.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.condition.borrow().standing.values().sum()
     }
 
-    /// How many connections have been asked for, the refused ones among them.
+    /// The number of attempts to connect, including refused ones.
     pub fn attempts(&self) -> usize {
         self.condition.borrow().attempts
     }
 
-    /// Waits until connections have been asked for more than `attempts` times.
+    /// Waits until there have been more than `attempts` attempts to connect.
     pub async fn asked_again(&self, attempts: usize) {
         self.wait_for(|condition| condition.attempts > attempts)
             .await;
     }
 
-    /// Breaks all connections now, and waits until they are gone. New ones are taken.
+    /// Breaks all connections, and waits until they are gone. New ones are accepted.
     pub async fn cut(&self) {
         self.condition.send_modify(|condition| condition.era += 1);
         self.is_cut().await;
     }
 
-    /// Breaks all connections once so many more bytes, of all of them together, have gone that way.
+    /// Breaks all connections once they have carried this many more bytes, together, in that direction.
     pub fn cut_after(&self, way: Way, bytes: usize) {
         let cut_after = Some((way, bytes));
         self.condition
             .send_modify(|condition| condition.cut_after = cut_after);
     }
 
-    /// Waits until the cut that is to come has happened.
+    /// Waits until the pending cut has happened.
     pub async fn is_cut(&self) {
         self.wait_for(Condition::is_settled).await;
     }
 
-    /// From now on nothing passes. Connections stay, and new ones are taken and stay silent.
+    /// From now on, nothing passes. Connections stay open, and new ones are accepted, but stay silent.
     pub fn stall(&self) {
         self.condition
             .send_modify(|condition| condition.is_stalled = true);
     }
 
-    /// From now on new connections are broken at once. The others stay.
+    /// From now on, new connections are broken at once. Existing ones stay.
     pub fn refuse(&self) {
         self.condition
             .send_modify(|condition| condition.is_refusing = true);
     }
 
-    /// From now on everything passes, also what was held back.
+    /// From now on, everything passes, including what was held back.
     pub fn heal(&self) {
         self.condition.send_modify(|condition| {
             condition.is_stalled = false;
@@ -153,7 +153,7 @@ async fn accept(
             accepted = listener.accept() => accepted,
             Some(_) = links.join_next() => continue,
         };
-        // A connection that broke before it was taken.
+        // The connection broke before it was accepted.
         let Ok((client, _)) = client else { continue };
         let mut is_refused = false;
         let mut era = 0;
@@ -174,7 +174,7 @@ async fn accept(
     }
 }
 
-/// A connection that stands, until this is dropped.
+/// Counts a connection as open until this is dropped.
 struct Standing {
     condition: Arc<watch::Sender<Condition>>,
     era: u64,
@@ -191,11 +191,11 @@ impl Drop for Standing {
 }
 
 impl Standing {
-    /// Carries bytes both ways until either end closes, or the connection's era is over.
+    /// Carries bytes in both directions until either end closes, or the connection's era is over.
     async fn carry(self, client: TcpStream, server: SocketAddr) {
         tokio::select! {
             () = self.wait_for(|condition| condition.era != self.era) => {}
-            // However it ended, it has ended for both.
+            // However it ended, it has ended in both directions.
             _ = self.carry_until_closed(client, server) => {}
         }
     }
@@ -203,7 +203,7 @@ impl Standing {
     async fn carry_until_closed(&self, client: TcpStream, server: SocketAddr) -> io::Result<()> {
         self.is_passing().await;
         let server = TcpStream::connect(server).await?;
-        // Small messages must not wait for each other's acknowledgement.
+        // Small messages must not wait for the acknowledgement of earlier ones.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
@@ -215,7 +215,7 @@ impl Standing {
         Ok(())
     }
 
-    /// Carries bytes one way, and their end.
+    /// Carries bytes in one direction, and their end.
     async fn carry_one_way(
         &self,
         way: Way,
@@ -249,7 +249,7 @@ impl Standing {
         let _ = condition.wait_for(is_so).await;
     }
 
-    /// How many of so many bytes may pass, and whether the link is cut after them.
+    /// How many of these bytes may pass, and whether the link is cut after them.
     fn allow(&self, way: Way, bytes: usize) -> (usize, bool) {
         let mut allowed = (bytes, false);
         self.condition.send_if_modified(|condition| {
@@ -259,13 +259,13 @@ impl Standing {
                 allowed = (bytes.min(*left), *left <= bytes);
                 *left -= allowed.0;
             }
-            // Nobody waits for it.
+            // Nobody waits for this change.
             false
         });
         allowed
     }
 
-    /// Cuts this connection and all beside it, unless another one has.
+    /// Cuts this connection and all others of its era, unless that has already been done.
     fn end_era(&self) {
         self.condition.send_modify(|condition| {
             if condition.era == self.era {
@@ -276,9 +276,9 @@ impl Standing {
     }
 }
 
-/// Closing is an error at the other end then, not an end.
+/// Makes closing a connection reset at the other end, rather than a regular end.
 fn reset(stream: &TcpStream) {
-    // A connection that broke by itself needs none.
+    // This fails if the connection is already broken, which is fine.
     let _ = stream.set_zero_linger();
 }
 

@@ -1,4 +1,4 @@
-//! What a backend does not take, beside what it takes.
+//! Publishes that a backend refuses, beside ones that it accepts.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use tidegate::{BackendLink, Config, Event, Hub, PublishError};
 
 use crate::conformance::in_time;
 
-/// How many publications there are, at the same time.
+/// The number of simultaneous publishes.
 const COUNT: u64 = 300;
 
-/// A server publishes what `backend` takes, and to `topic` with `value` what it doesn't: each of these alone is refused, and
-/// who watches another topic notices nothing.
+/// Checks that of simultaneous publishes, only those of `value` to `topic`, which `backend` can't store, are refused,
+/// and that subscribers to another topic notice nothing.
 ///
 /// # Panics
 /// If not.

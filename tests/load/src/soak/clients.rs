@@ -1,4 +1,4 @@
-//! Who watches: connections of several kinds that come and go.
+//! The watching connections, of several kinds, which come and go.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use crate::pipe::Pipe;
 use crate::swarm;
 use crate::websocket::{client_close, client_text, take_messages};
 
-/// Topics in which somebody is present.
+/// The number of topics with presences.
 const ROOMS: u64 = 20;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Every publication of one job, by WebSocket.
@@ -26,14 +26,14 @@ enum Way {
     Paced,
     /// All jobs by one pattern, each once a second.
     All,
-    /// Present in a room, and told of who else is.
+    /// Being present in a room, and watching its presences.
     Present,
     /// Every publication of one job, as an event stream.
     Events,
 }
 
 impl Way {
-    /// Of twenty connections, ten want every publication.
+    /// Of twenty connections, ten get every publication over a WebSocket.
     const fn of(index: usize) -> Self {
         match index % 20 {
             0..10 => Self::Every,
@@ -45,10 +45,10 @@ impl Way {
     }
 }
 
-/// How a connection is left.
+/// How a connection is closed.
 #[derive(Clone, Copy)]
 enum Farewell {
-    /// With WebSocket's closing frame.
+    /// With WebSocket's close frame.
     Said,
     /// The socket is closed.
     Closed,
@@ -56,18 +56,18 @@ enum Farewell {
     Reset,
 }
 
-/// What all connections have seen.
+/// The losses of all connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     pub(super) opened: u64,
     pub(super) deliveries: u64,
     /// Publications that were missing where every one was asked for.
     pub(super) gaps: u64,
-    /// Losses that a connection was told of.
+    /// Losses that connections were told of.
     pub(super) told_losses: u64,
 }
 
-/// All connections that watch.
+/// All watching connections.
 pub(super) struct Clients {
     server: SocketAddr,
     jobs: u64,
@@ -80,17 +80,17 @@ pub(super) struct Clients {
 struct Client {
     way: Way,
     stream: Pipe<mio::net::TcpStream>,
-    /// Bytes of what has not come whole yet.
+    /// The bytes of an incomplete message.
     received: Vec<u8>,
     /// Epoch and offset of the last publication.
     last: Option<(u64, u64)>,
 }
 
-/// What becomes of a connection after a frame.
+/// What to do with a connection after a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Stays,
-    /// What it watched is over.
+    /// Close it: the job that it watched has ended.
     Leaves,
 }
 
@@ -148,7 +148,7 @@ impl Clients {
         })
     }
 
-    /// Reads what has come for one, who goes and is replaced when its job has ended.
+    /// Reads what has arrived on a connection, which is replaced if its job has ended.
     pub(super) fn read(&mut self, poll: &Poll, index: usize) -> Result<()> {
         let mut next = Next::Stays;
         loop {
@@ -173,7 +173,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Somebody leaves, and somebody else comes.
+    /// Closes a random connection, and opens another one.
     pub(super) fn replace_one(&mut self, poll: &Poll) -> Result<()> {
         let index = self.random.below(self.clients.len() as u64) as usize;
         self.replace(poll, index)
@@ -192,7 +192,7 @@ impl Clients {
 }
 
 impl Client {
-    /// Takes what has come whole.
+    /// Processes the complete messages.
     fn take(&mut self, seen: &mut Seen) -> Result<Next> {
         let mut texts = Vec::new();
         if self.way == Way::Events {
@@ -234,7 +234,7 @@ impl Client {
         Ok(Next::Stays)
     }
 
-    /// How many publications there are between the last one and this.
+    /// The number of publications missing between the last one and this one.
     fn missing_before(&mut self, frame: &Value) -> Result<u64> {
         let number = |name| frame[name].as_u64().context("a publication has a position");
         let (epoch, offset) = (number("epoch")?, number("offset")?);
@@ -254,7 +254,7 @@ impl Client {
     fn leave(&mut self, poll: &Poll, farewell: Farewell) -> Result<()> {
         poll.registry().deregister(&mut self.stream)?;
         match farewell {
-            // Who has not read what came may find the socket closed already, and leaves all the same.
+            // The server may have closed the socket already, so errors are ignored.
             Farewell::Said if self.way != Way::Events => {
                 let _ = self.stream.write(&client_close());
             }
@@ -283,7 +283,7 @@ fn take_events(received: &mut Vec<u8>, mut take: impl FnMut(&[u8])) {
     received.drain(..used);
 }
 
-/// Who leaves, and what others come for: the same in every run.
+/// Decides which connections are replaced, and how; the same in every run.
 struct Random(u64);
 
 impl Random {

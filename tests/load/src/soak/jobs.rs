@@ -1,4 +1,4 @@
-//! Who publishes: jobs that tell of their progress, end, and begin anew.
+//! The publishers: jobs that report their progress, end, and restart.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -20,10 +20,10 @@ pub(super) fn topic(job: usize) -> String {
     format!("job:{job}")
 }
 
-/// All jobs, and the one connection that they publish by.
+/// All jobs, and the one connection over which they publish.
 pub(super) struct Jobs {
     stream: Pipe<mio::net::TcpStream>,
-    /// The steps that each has taken.
+    /// The number of steps that each job has taken.
     steps: Vec<u32>,
     next: usize,
     pub(super) published: u64,
@@ -38,7 +38,7 @@ impl Jobs {
             .register(&mut stream, token, Interest::READABLE)?;
         Ok(Self {
             stream,
-            // They don't all end at once.
+            // Staggered, so that they don't all end at once.
             steps: (0..jobs).map(|job| job as u32 % STEPS).collect(),
             next: 0,
             published: 0,
@@ -47,7 +47,7 @@ impl Jobs {
         })
     }
 
-    /// The next jobs in turn take a step each.
+    /// The next jobs, in turn, take a step each.
     pub(super) fn publish(&mut self, count: u32) -> Result<()> {
         let mut out = Vec::new();
         for _ in 0..count {
@@ -82,7 +82,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Reads what the server answers: that everything was published.
+    /// Reads the server's answers, and checks that everything was published.
     pub(super) fn read(&mut self) -> Result<()> {
         loop {
             let bytes = match self.stream.read(&mut self.buffer) {

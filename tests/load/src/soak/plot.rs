@@ -1,4 +1,4 @@
-//! What a server held over time, each figure from nothing to its most, drawn as SVG.
+//! Plots what a server held over time as SVG, each figure from zero to its maximum.
 
 use std::fmt::Write as _;
 

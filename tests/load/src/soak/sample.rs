@@ -1,4 +1,4 @@
-//! What a server holds, looked at again and again.
+//! Samples what a server holds, at regular intervals.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use super::clients::Seen;
 use crate::process::Server;
 
-/// How much more a server may hold at the end than after a quarter of the time, in parts of the whole.
+/// How much more a server may hold at the end than after a quarter of the time, as a fraction.
 const GROWTH_MAX: f64 = 0.05;
 
-/// What is looked at: its name, and whether it is measured in bytes.
+/// The figures: name, and whether it is in bytes.
 pub(super) const FIGURES: [(&str, bool); 7] = [
     ("resident memory", true),
     ("open files", false),
@@ -24,7 +24,7 @@ pub(super) const FIGURES: [(&str, bool); 7] = [
     ("topics", false),
 ];
 
-/// The metrics behind the figures that the server itself tells.
+/// The server's metrics behind the figures that it reports itself.
 const METRICS: [&str; 4] = [
     "tidegate_tasks",
     "tidegate_connections",
@@ -32,7 +32,7 @@ const METRICS: [&str; 4] = [
     "tidegate_topics",
 ];
 
-/// What a server held at a moment.
+/// What a server held at one time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) at: Duration,
@@ -81,7 +81,7 @@ pub(super) fn told(figure: f64, is_bytes: bool) -> String {
     }
 }
 
-/// Everything that was seen.
+/// All samples.
 #[derive(Default)]
 pub(super) struct Series {
     pub(super) samples: Vec<Sample>,
@@ -92,7 +92,7 @@ impl Series {
         self.samples.push(sample);
     }
 
-    /// A row for each figure: how it was in the second quarter of the time, and in the last.
+    /// A row for each figure: its medians in the second and the last quarter of the time.
     pub(super) fn table(&self) -> String {
         let mut text =
             "| | second quarter | last quarter | growth |\n|---|---|---|---|\n".to_owned();
@@ -109,7 +109,7 @@ impl Series {
     }
 
     /// # Errors
-    /// When a figure has grown.
+    /// If a figure has grown by more than [`GROWTH_MAX`].
     pub(super) fn check(&self) -> Result<()> {
         for (index, (name, is_bytes)) in FIGURES.iter().enumerate() {
             let [before, after] = self.quarters(index);

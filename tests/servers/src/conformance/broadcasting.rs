@@ -1,4 +1,4 @@
-//! What is said to all others, and how hubs tell each other who is present by it.
+//! Broadcasts, and the presences that hubs exchange by them.
 
 use futures_util::StreamExt as _;
 use tidegate::backend::Keep;
@@ -8,7 +8,7 @@ use tidegate::{Config, Hub, PresenceChanges};
 use super::peer::is_refused;
 use super::{Peer, Place, in_time};
 
-/// In order, as long as nothing breaks. That it may come back to who said it is nobody's concern.
+/// In order, as long as nothing breaks. The sender may hear its own broadcasts or not.
 pub async fn what_is_broadcast_is_heard_by_all_others<P: Place>() {
     let (_place, [here, mut there, mut elsewhere]) = Peer::start::<P, 3>().await;
     let said: Vec<String> = (0..20).map(|number| format!("\"{number} é '\"")).collect();
@@ -21,7 +21,7 @@ pub async fn what_is_broadcast_is_heard_by_all_others<P: Place>() {
     elsewhere.hear_broadcasts("1").await;
 }
 
-/// As large as the backend says.
+/// Of the size that the backend states as its limit.
 pub async fn the_largest_broadcast_is_heard<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     let bytes_max = here.backend.broadcast_bytes_max().expect("it broadcasts");
@@ -31,7 +31,7 @@ pub async fn the_largest_broadcast_is_heard<P: Place>() {
     assert_eq!(there.hear_broadcasts(&largest).await.len(), 1);
 }
 
-/// It is kept for nobody.
+/// Broadcasts are not stored.
 pub async fn what_was_broadcast_before_is_not_heard<P: Place>() {
     let (place, [here]) = Peer::start::<P, 1>().await;
     here.broadcast("before").await;
@@ -40,7 +40,7 @@ pub async fn what_was_broadcast_before_is_not_heard<P: Place>() {
     assert_eq!(late.hear_broadcasts("after").await, ["after"]);
 }
 
-/// As with any other call.
+/// As for any other call.
 pub async fn a_closed_one_broadcasts_nothing<P: Place>() {
     let (place, [mut there]) = Peer::start::<P, 1>().await;
     let here = Peer::open(&place).await;
@@ -72,7 +72,7 @@ pub async fn hubs_tell_each_other_who_is_present<P: Place>() {
     assert_eq!(left, 49, "who is still present elsewhere has not left");
 }
 
-/// At once, and not when it has been silent for long enough.
+/// At once, rather than after a timeout.
 pub async fn a_hub_that_stops_takes_its_presences_with_it<P: Place>() {
     let place = P::start(Keep::default()).await;
     let (here, there) = (hub(&place).await, hub(&place).await);
@@ -97,7 +97,7 @@ async fn watch(hub: &Hub) -> PresenceChanges {
     doc.watch().await.expect("it runs")
 }
 
-/// Reads on until so many metas are present, and counts who left.
+/// Reads on until this many metas are present, and counts the keys that left.
 async fn until(changes: &mut PresenceChanges, metas: usize) -> usize {
     let mut left = 0;
     loop {

@@ -1,4 +1,5 @@
-//! The cursors of durable subscriptions: claimed, moved by whoever claimed last, and there for all processes.
+//! The cursors of durable subscriptions: they are claimed, moved only by the latest claimant, and shared by all
+//! processes.
 
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ async fn store(peer: &Peer, key: CursorKey, term: u64, offset: u64) {
     assert_eq!(answers, [CursorAnswer::Done]);
 }
 
-/// The first claim is given what it begins with, each further one what is stored, in a higher term.
+/// The first claim gets its own initial positions, each further one what is stored, in a higher term.
 pub async fn a_claim_gives_the_cursor_in_a_new_term<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let first = claimed(&here, phone()).await;
@@ -67,7 +68,7 @@ pub async fn a_claim_gives_the_cursor_in_a_new_term<P: Place>() {
     assert_eq!((again.term, &again.positions), (501, &at(0)));
 }
 
-/// Wherever it was stored.
+/// Whichever process stored it.
 pub async fn what_is_stored_is_claimed_elsewhere<P: Place>() {
     let (place, [here, there]) = Peer::start::<P, 2>().await;
     let term = claimed(&here, phone()).await.term;
@@ -79,7 +80,7 @@ pub async fn what_is_stored_is_claimed_elsewhere<P: Place>() {
     assert_eq!(claimed(&later, phone()).await.positions, at(3));
 }
 
-/// Whoever held it before is too late.
+/// A former holder is too late.
 pub async fn an_earlier_term_stores_nothing<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let before = claimed(&here, phone()).await.term;
@@ -89,7 +90,7 @@ pub async fn an_earlier_term_stores_nothing<P: Place>() {
     assert_eq!(claimed(&there, phone()).await.positions, at(5));
 }
 
-/// Another user, another device and another pattern have cursors of their own, and so has nobody.
+/// Another user, another device and another pattern have cursors of their own, and so have connections without a user.
 pub async fn each_has_a_cursor_of_its_own<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let keys = [
@@ -110,7 +111,7 @@ pub async fn each_has_a_cursor_of_its_own<P: Place>() {
     }
 }
 
-/// What is forgotten begins anew, and what was on its way then changes nothing.
+/// A forgotten cursor starts over, and calls that were in flight then change nothing.
 pub async fn a_forgotten_cursor_begins_anew<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let term = claimed(&here, phone()).await.term;
@@ -146,7 +147,7 @@ pub async fn a_forgotten_cursor_begins_anew<P: Place>() {
     assert_eq!(answers, expected);
 }
 
-/// A cursor for a thousand topics, and as many calls at once as a server makes.
+/// A cursor of a thousand topics, and as many calls at once as a server makes.
 pub async fn large_cursors_and_many_calls_are_taken<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let positions: Vec<TopicPosition> = (0..1_000)
@@ -182,7 +183,7 @@ pub async fn large_cursors_and_many_calls_are_taken<P: Place>() {
     assert_eq!(last.positions, positions);
 }
 
-/// A user has so many; others are not concerned, and what is forgotten makes room.
+/// The limit holds for each user, and forgotten cursors make room.
 pub async fn a_user_has_so_many_and_no_more<P: Place>() {
     let keep = Keep {
         cursors: CursorLimits {
@@ -210,7 +211,7 @@ pub async fn a_user_has_so_many_and_no_more<P: Place>() {
     );
 }
 
-/// What nobody uses for too long is forgotten.
+/// A cursor that is unused for too long is forgotten.
 pub async fn an_unused_cursor_is_forgotten<P: Place>() {
     let keep = Keep {
         cursors: CursorLimits {
@@ -223,7 +224,7 @@ pub async fn an_unused_cursor_is_forgotten<P: Place>() {
     let term = claimed(&here, phone()).await.term;
     store(&here, phone(), term, 3).await;
     let forgotten = async {
-        // As soon as its clock has moved on.
+        // The backend's clock must move on first.
         loop {
             let answer = ask(&here, &[claim(phone(), 500)]).await.pop();
             let Some(CursorAnswer::Claimed { cursor, forgotten }) = answer else {
@@ -239,7 +240,7 @@ pub async fn an_unused_cursor_is_forgotten<P: Place>() {
     assert_eq!(anew.positions, at(0));
 }
 
-/// A user is told of all that is remembered of their devices, and of nobody else's.
+/// A user can list all cursors of their devices, and nobody else's.
 pub async fn a_user_is_told_of_their_cursors<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let list = |user: &str| CursorCall::List { user: user.into() };

@@ -7,7 +7,7 @@ use tidegate_core::publication::{Position, epoch_after, first_epoch_of};
 
 use super::{Peer, Place, publication_of, request};
 
-/// Nothing follows an end, whoever tries; each reason is told as it was given.
+/// Nothing can follow an end, from any process, and each reason is reported as it was given.
 pub async fn an_ended_topic_refuses_and_says_why<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     for reason in EndReason::ALL {
@@ -44,7 +44,8 @@ pub async fn an_end_is_read_listed_and_heard<P: Place>() {
     }
 }
 
-/// The old history is over: nobody recovers from it. The new epoch is the one after, so that who missed one notices.
+/// Nobody can recover from the old history. The new epoch is the next number, so that a process that missed one
+/// notices.
 pub async fn a_restart_begins_a_new_epoch<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let first = here.publish("job:1", "1").await;
@@ -69,7 +70,7 @@ pub async fn a_restart_begins_a_new_epoch<P: Place>() {
     assert_eq!(since_before.publications.len(), 1);
 }
 
-/// It is for topics that have ended.
+/// Restarts are only for topics that have ended.
 pub async fn a_restart_of_a_topic_that_goes_on_changes_nothing<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let restart = PublishRequest {
@@ -81,7 +82,7 @@ pub async fn a_restart_of_a_topic_that_goes_on_changes_nothing<P: Place>() {
     assert_eq!(second, Position { offset: 2, ..first });
 }
 
-/// Whether a publication is terminal was decided before it came here.
+/// The caller decides whether a publication is terminal.
 pub async fn a_payload_alone_ends_nothing<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let first = here.publish("job:1", "{\"status\":\"COMPLETE\"}").await;
@@ -90,7 +91,7 @@ pub async fn a_payload_alone_ends_nothing<P: Place>() {
     assert_eq!(second, Position { offset: 2, ..first });
 }
 
-/// Whoever reads it must not take its payload's word for it.
+/// Readers must not decide by the payload either.
 pub async fn what_is_said_to_be_no_end_stays_none<P: Place>() {
     let (place, [here, mut there]) = Peer::start::<P, 2>().await;
     there.follow(&["job:1"]).await;
@@ -106,7 +107,7 @@ pub async fn what_is_said_to_be_no_end_stays_none<P: Place>() {
     assert_eq!(there.list("job:1").await[0].publications, kept);
     let second = there.try_publish(no_end).await.expect("stored");
     assert_eq!(second, Position { offset: 2, ..first });
-    // A backend that is opened later knows what is stored, and nothing else.
+    // A backend that is opened later knows only what is stored.
     let later = Peer::open(&place).await;
     let since_first = later.read("job:1", Some(first)).await.publications;
     assert_eq!(since_first[0].end, None);

@@ -1,4 +1,4 @@
-//! What is followed is heard: all of it, in order, at least once.
+//! Followed topics and patterns are heard: every publication, in order, at least once.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tidegate_core::protocol::PublishRequest;
 use super::listing::SPECIAL;
 use super::{Peer, Place, publication_of, request};
 
-/// By the one who publishes, and by any other.
+/// By the publishing process, and by any other.
 pub async fn a_topic_is_heard_wherever_it_is_followed<P: Place>() {
     let (_place, [mut here, mut there, mut elsewhere]) = Peer::start::<P, 3>().await;
     for peer in [&here, &there, &elsewhere] {
@@ -28,7 +28,7 @@ pub async fn a_topic_is_heard_wherever_it_is_followed<P: Place>() {
     }
 }
 
-/// Also topics that did not exist when it was followed.
+/// Including topics that did not exist when following began.
 pub async fn a_pattern_is_heard_wherever_it_is_followed<P: Place>() {
     let (_place, [here, mut there, mut elsewhere]) = Peer::start::<P, 3>().await;
     here.publish("job:0", "0").await;
@@ -53,7 +53,7 @@ pub async fn what_two_patterns_match_is_heard_in_order<P: Place>() {
     there.hear("job:1", &positions).await;
 }
 
-/// There is no moment after the answer in which a publication is missed.
+/// After the answer, no publication is missed.
 pub async fn what_follows_the_answer_is_heard<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     for number in 0..20 {
@@ -71,7 +71,7 @@ pub async fn what_follows_the_answer_is_heard<P: Place>() {
     }
 }
 
-/// Whoever publishes, listeners hear one order.
+/// Listeners hear the same order, whichever process publishes.
 pub async fn publishers_at_the_same_time_are_heard_in_order<P: Place>() {
     let (_place, [here, there, mut listener]) = Peer::start::<P, 3>().await;
     listener.follow(&["job:*"]).await;
@@ -95,7 +95,7 @@ pub async fn publishers_at_the_same_time_are_heard_in_order<P: Place>() {
     listener.hear("job:1", &positions).await;
 }
 
-/// Of a topic and a pattern that matches it, either may go and the other stays.
+/// Of a topic and a pattern that matches it, either can be unfollowed alone.
 pub async fn what_is_followed_no_more_leaves_the_rest<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     there
@@ -111,7 +111,7 @@ pub async fn what_is_followed_no_more_leaves_the_rest<P: Place>() {
     there.hear("job:2", &[other]).await;
 }
 
-/// Going and coming again is like coming.
+/// Following again is like following for the first time.
 pub async fn what_is_followed_again_is_heard_again<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     for number in 0..10 {
@@ -127,7 +127,7 @@ pub async fn what_is_followed_again_is_heard_again<P: Place>() {
     }
 }
 
-/// Nothing happens then.
+/// That has no effect.
 pub async fn what_was_not_followed_can_be_unfollowed<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     there.unfollow(&["job:2", "task:*", "**"]).await;
@@ -155,7 +155,7 @@ pub async fn a_restart_is_heard<P: Place>() {
     there.hear("job:1", &positions).await;
 }
 
-/// A followed topic is no glob.
+/// A followed topic is not a glob.
 pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
     let (_place, [here, mut there, mut elsewhere]) = Peer::start::<P, 3>().await;
     there.follow(&SPECIAL).await;
@@ -171,7 +171,7 @@ pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
     }
 }
 
-/// Many topics are followed as few are.
+/// Following many topics works like following few.
 pub async fn two_thousand_topics_are_followed<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     let names: Vec<String> = (0..2_000).map(|number| format!("job:{number}")).collect();

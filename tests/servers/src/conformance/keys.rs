@@ -1,4 +1,4 @@
-//! Idempotency keys: what is published twice with one happens once.
+//! Idempotency keys: a publish that is repeated with the same one happens once.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn with_key(to: &str, text: &str, key: &str) -> PublishRequest<Json> {
     }
 }
 
-/// The first one counts, whatever came between and whatever the repeated one says.
+/// The first one counts, whatever was published in between and whatever the repetition contains.
 pub async fn a_repeated_request_answers_the_first_position<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let first = here.publish_with_key("job:1", "1", "a").await;
@@ -35,7 +35,7 @@ pub async fn a_repeated_request_answers_the_first_position<P: Place>() {
     assert_eq!(texts, ["1", "2", "3"]);
 }
 
-/// The store remembers keys, not the one who published.
+/// The store remembers keys, not the publishing process.
 pub async fn a_request_repeated_elsewhere_answers_the_first_position<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let first = here.publish_with_key("job:1", "1", "a").await;
@@ -59,7 +59,7 @@ pub async fn a_request_repeated_within_a_batch_answers_the_first_position<P: Pla
     );
 }
 
-/// Who repeats the publish that ended a topic learns where it went, not that the topic has ended.
+/// Repeating the publish that ended a topic returns its position, not an error that the topic has ended.
 pub async fn a_repeated_end_answers_the_first_position<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let mut end = with_key("job:1", "1", "a");
@@ -70,7 +70,7 @@ pub async fn a_repeated_end_answers_the_first_position<P: Place>() {
     assert_eq!(here.offsets("job:1", Some(Position::default())).await, [1]);
 }
 
-/// What is repeated after a restart was published before it: it must not end the topic again, nor restart it.
+/// The original was published before the restart, so its repetition must neither end the topic again nor restart it.
 pub async fn a_request_repeated_after_a_restart_answers_the_first_position<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let mut end = with_key("job:1", "1", "a");
@@ -85,7 +85,7 @@ pub async fn a_request_repeated_after_a_restart_answers_the_first_position<P: Pl
     assert_eq!(here.publish("job:1", "3").await.offset, 2);
 }
 
-/// Another topic does not know it.
+/// The same key can be used for another topic.
 pub async fn a_key_belongs_to_its_topic<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let first = here.publish_with_key("job:1", "1", "a").await;
@@ -116,7 +116,7 @@ pub async fn keys_may_be_long_and_of_any_script<P: Place>() {
     }
 }
 
-/// The last so many keys of a topic are remembered.
+/// Only a limited number of a topic's latest keys is remembered.
 pub async fn as_many_keys_as_a_topic_remembers_are_remembered<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let batch: Vec<_> = (0..IDEMPOTENCY_KEYS_MAX)
@@ -126,7 +126,7 @@ pub async fn as_many_keys_as_a_topic_remembers_are_remembered<P: Place>() {
     assert_eq!(here.publish_batch(&batch).await, first);
 }
 
-/// Of many who publish with one key at the same time, one does.
+/// Of many simultaneous publishes with the same key, one is stored.
 pub async fn repeats_at_the_same_time_are_stored_once<P: Place>() {
     let (_place, peers) = Peer::start::<P, 2>().await;
     let peers = peers.map(Arc::new);
@@ -149,8 +149,8 @@ pub async fn repeats_at_the_same_time_are_stored_once<P: Place>() {
     );
 }
 
-/// A call that is dropped has published all of its batch, or a part, or nothing, now or a little later; the same batch
-/// with the same keys makes it whole.
+/// A dropped call may publish all of its batch, a part of it, or nothing, now or a little later. Repeating the batch
+/// with the same keys completes it.
 pub async fn a_batch_whose_answer_was_lost_may_be_repeated<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let batch: Vec<_> = (0..10)

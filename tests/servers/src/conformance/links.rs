@@ -1,4 +1,4 @@
-//! Opening, closing, and what is left afterwards.
+//! Opening, closing, and cleaning up.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::peer::is_refused;
 use super::{Peer, Place, in_time, request};
 use tidegate_tests::{pattern, topic};
 
-/// It is there, and says what it is.
+/// It can be probed, and describes itself.
 pub async fn an_open_backend_answers<P: Place>() {
     let (place, [here]) = Peer::start::<P, 1>().await;
     in_time("probing", here.backend.probe())
@@ -21,7 +21,7 @@ pub async fn an_open_backend_answers<P: Place>() {
     assert_eq!(here.backend.describe(), place.backend().await.describe());
 }
 
-/// Being opened anew is what follows a loss: the core follows again what is wanted.
+/// Reopening is what happens after a loss: the core then follows everything again.
 pub async fn an_opened_one_follows_nothing_and_leaves_the_old_feed<P: Place>() {
     let (place, [publisher]) = Peer::start::<P, 1>().await;
     let backend = place.backend().await;
@@ -47,10 +47,10 @@ pub async fn an_opened_one_follows_nothing_and_leaves_the_old_feed<P: Place>() {
     assert_eq!(new.offsets("job:1", Some(first)).await, [2, 3]);
 }
 
-/// Calls are refused, nothing is heard, and whatever worked for it is gone.
+/// Calls are refused, nothing is heard, and all of its tasks are gone.
 pub async fn a_closed_one_does_nothing_and_leaves_no_task<P: Place>() {
     let (place, [publisher]) = Peer::start::<P, 1>().await;
-    // Whatever works for the publisher does so by now.
+    // All tasks of the publisher are running by now.
     publisher.publish("job:1", "0").await;
     let backend = place.backend().await;
     let tasks = || Handle::current().metrics().num_alive_tasks();
@@ -84,7 +84,7 @@ pub async fn a_closed_one_does_nothing_and_leaves_no_task<P: Place>() {
     .await;
 }
 
-/// Closing is no end for good.
+/// Closing is not final.
 pub async fn a_closed_one_can_be_opened_again<P: Place>() {
     let (place, [publisher]) = Peer::start::<P, 1>().await;
     let backend = place.backend().await;
@@ -104,7 +104,7 @@ pub async fn a_closed_one_can_be_opened_again<P: Place>() {
     }
 }
 
-/// Topics are the store's.
+/// Topics belong to the store.
 pub async fn what_was_published_outlives_its_publisher<P: Place>() {
     let place = P::start(Keep::default()).await;
     let first = Peer::open(&place).await;
@@ -126,13 +126,13 @@ pub async fn what_was_published_outlives_its_publisher<P: Place>() {
     assert_eq!(second.publish_with_key("job:2", "1", "a").await, repeated);
 }
 
-/// Whoever asked may have gone: what comes after is as if nothing had been asked, or all of it.
+/// The caller may give up: what follows must be as if the call had never been made, or had been completed.
 pub async fn a_call_may_be_dropped<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     let (job, jobs) = (topic("job:1"), pattern("job:*"));
     let batch = [request("job:1", "1"), request("job:2", "1")];
     for _ in 0..10 {
-        // Whether they had their answers does not matter.
+        // It does not matter whether they were answered.
         drop(here.backend.publish(&batch).now_or_never());
         drop(
             here.backend

@@ -1,4 +1,4 @@
-//! The latest of every topic that a pattern matches.
+//! Listing the latest publication of every topic that a pattern matches.
 
 use tidegate::Json;
 use tidegate_core::history::Excerpt;
@@ -7,7 +7,7 @@ use tidegate_core::lifecycle::EndReason;
 use super::{Peer, Place, request};
 use tidegate_tests::{pattern, topic};
 
-/// Topics that mean something to SQL, to globs, to hash tags and to shells, and patterns made of them.
+/// Topics with characters that are special in SQL, globs, hash tags and shells, and patterns made of them.
 pub(super) const SPECIAL: [&str; 12] = [
     "job:a_c",
     "job:abc",
@@ -30,7 +30,7 @@ fn names(excerpts: &[Excerpt<Json>]) -> Vec<&str> {
         .collect()
 }
 
-/// One segment, many, or the topic itself; and nothing else.
+/// One segment, several segments, or the topic itself; and nothing else.
 pub async fn a_pattern_lists_what_it_matches<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let topics = [
@@ -68,7 +68,7 @@ pub async fn a_pattern_lists_what_it_matches<P: Place>() {
     }
 }
 
-/// With its position, as reading it alone shows it.
+/// With its position, the same as when it is read alone.
 pub async fn each_is_listed_with_its_latest_alone<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     for number in 1..5 {
@@ -83,7 +83,7 @@ pub async fn each_is_listed_with_its_latest_alone<P: Place>() {
     }
 }
 
-/// A topic is no glob, no SQL pattern, no hash tag.
+/// A topic is neither a glob nor a SQL pattern nor a hash tag.
 pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     for name in SPECIAL {
@@ -99,7 +99,7 @@ pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
     assert_eq!(here.list("job:*").await.len(), SPECIAL.len());
 }
 
-/// Many topics are listed as few are.
+/// Listing many topics works like listing few.
 pub async fn two_thousand_topics_are_listed<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let batch: Vec<_> = (1_000..3_000)

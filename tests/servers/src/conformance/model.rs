@@ -1,4 +1,4 @@
-//! Random sequences of operations, done by a backend and by a model that fits on a screen.
+//! Random sequences of operations, carried out by a backend and by a small model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use tokio::runtime::Handle;
 use super::{Peer, Place, publication_of, request};
 use tidegate_tests::{pattern, topic};
 
-/// The topics of a sequence, below a name of its own.
+/// The topics of a sequence, under a prefix of its own.
 const TOPICS: [&str; 3] = ["a", "b", "b:c"];
 
-/// What is listed, below the same name.
+/// The patterns that are listed, under the same prefix.
 const PATTERNS: [&str; 4] = ["*", "**", "b:*", "a"];
 
 #[derive(Clone, Debug)]
@@ -50,14 +50,14 @@ struct Request {
 enum Since {
     Nowhere,
     Beginning,
-    /// So many offsets below the top, or before the first.
+    /// This many offsets below the top, but not below 0.
     Below(u64),
     Beyond(u64),
-    /// This offset of the epoch before, or of one that never was.
+    /// This offset of the previous epoch, or of one that never existed.
     Elsewhere(u64),
 }
 
-/// What a topic is held to be.
+/// The expected state of a topic.
 #[derive(Default)]
 struct Model {
     epoch: u64,
@@ -67,7 +67,7 @@ struct Model {
     announced: Vec<Position>,
 }
 
-/// The backend under test by two of its peers, a listener, and the model of what they share.
+/// Two peers and a listener on the backend under test, and the model of their shared store.
 struct Sequence<'a> {
     name: String,
     peers: &'a [Peer; 2],
@@ -75,7 +75,7 @@ struct Sequence<'a> {
     models: BTreeMap<String, Model>,
 }
 
-/// Whatever is done in whatever order, by two peers in turn: every answer is the model's, and the listener hears all.
+/// Two peers take turns: every answer must be the model's, and the listener must hear everything.
 pub async fn any_sequence_does_what_the_model_does<P: Place>() {
     let (place, peers) = Peer::start_keeping::<P, 2>(Keep::default()).await;
     let sequences = AtomicUsize::new(0);
@@ -217,7 +217,7 @@ impl Sequence<'_> {
 }
 
 impl Model {
-    /// The answer must be this one; only the number of a first epoch is the backend's to choose.
+    /// Checks that the answer is the expected one. Only the number of a topic's first epoch is the backend's choice.
     fn check_publish(
         &mut self,
         request: &PublishRequest<Json>,

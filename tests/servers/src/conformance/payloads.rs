@@ -1,10 +1,10 @@
-//! What is carried is not touched.
+//! Payloads and topics arrive unchanged.
 
 use tidegate_core::limits::{NESTING_MAX, TOPIC_BYTES_MAX};
 
 use super::{Peer, Place, publication_of, request};
 
-/// Texts that a parser would not give back as they were.
+/// Texts that would change if they were parsed and written again.
 const TEXTS: [&str; 30] = [
     "null",
     "true",
@@ -38,7 +38,7 @@ const TEXTS: [&str; 30] = [
     "[[],{},\"\",0,null,[[[[{}]]]]]",
 ];
 
-/// Numbers as they were written, members in their order, escapes and spaces where they were.
+/// With the spelling of numbers, the order of members, escapes and spaces as they were.
 pub async fn texts_arrive_byte_for_byte<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     there.follow(&["job:**"]).await;
@@ -53,7 +53,7 @@ pub async fn texts_arrive_byte_for_byte<P: Place>() {
     }
 }
 
-/// As large as payloads may be, and of characters that take room when they are escaped.
+/// The largest payload, made of characters that grow when they are escaped.
 pub async fn a_mebibyte_arrives<P: Place>() {
     const BYTES: usize = 1024 * 1024;
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
@@ -109,7 +109,7 @@ pub async fn topics_of_any_script_are_distinct<P: Place>() {
     assert_eq!(there.list("**").await.len(), topics.len());
 }
 
-/// Up to the limit, of one segment or of as many as fit.
+/// Of a single segment, or of as many as fit.
 pub async fn the_longest_topic_is_a_topic<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     let one = "x".repeat(TOPIC_BYTES_MAX);

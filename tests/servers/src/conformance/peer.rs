@@ -1,4 +1,4 @@
-//! A backend that is open, and all that it hears.
+//! An open backend, with everything that it hears.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::Place;
 use tidegate_tests::{pattern, topic};
 
-/// How long anything that must happen may take, on the slowest machine.
+/// How long any expected event may take, on the slowest machine.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// What `future` comes to, which must not take forever.
+/// The result of `future`, within [`TIME_LIMIT`].
 ///
 /// # Panics
-/// When it took longer than [`TIME_LIMIT`].
+/// If it takes longer.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(TIME_LIMIT, future).await {
         Ok(value) => value,
@@ -31,7 +31,7 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// JSON as the test writes it.
+/// Parses JSON that a test has written.
 ///
 /// # Panics
 /// If it is none.
@@ -39,12 +39,12 @@ pub fn json(text: &str) -> Json {
     Json::from_text(text).expect("tests write correct JSON")
 }
 
-/// A request to publish `text`, which is JSON.
+/// A request to publish `text`, which must be JSON.
 pub fn request(to: &str, text: &str) -> PublishRequest<Json> {
     PublishRequest::new(topic(to), json(text))
 }
 
-/// The publication that a stored request became.
+/// The publication that a request becomes at a position.
 pub fn publication_of(request: &PublishRequest<Json>, position: Position) -> Publication {
     Arc::new(tidegate_core::publication::Publication {
         topic: request.topic.clone(),
@@ -54,8 +54,7 @@ pub fn publication_of(request: &PublishRequest<Json>, position: Position) -> Pub
     })
 }
 
-/// A backend that is open, and all that it hears. Its methods expect success; what may fail is asked of
-/// `backend` itself.
+/// An open backend, with everything that it hears. Its methods expect success; for calls that may fail, use `backend`.
 pub struct Peer {
     /// The backend.
     pub backend: Arc<dyn Backend>,
@@ -68,7 +67,7 @@ impl Peer {
     /// Another backend on `place`, opened.
     ///
     /// # Panics
-    /// When it can't be opened, as all that follow when they fail.
+    /// If it can't be opened. All methods below panic if they fail.
     pub async fn open(place: &impl Place) -> Self {
         Self::open_backend(place.backend().await).await
     }
@@ -89,10 +88,10 @@ impl Peer {
         (place, peers)
     }
 
-    /// Opens a backend, or opens it anew.
+    /// Opens or reopens a backend.
     pub async fn open_backend(backend: Arc<dyn Backend>) -> Self {
         let (heard, events) = unbounded_channel();
-        // Once the peer is gone nobody listens.
+        // Sending fails once the peer is gone, which is fine.
         let feed = Feed::new(move |event| _ = heard.send(event));
         let opened = in_time("opening", backend.open(feed)).await;
         opened.expect("the backend opens");
@@ -104,7 +103,7 @@ impl Peer {
         }
     }
 
-    /// What becomes of the requests of a batch.
+    /// Publishes a batch, and returns the result of each request.
     pub async fn publish_batch(
         &self,
         batch: &[PublishRequest<Json>],
@@ -115,7 +114,7 @@ impl Peer {
         results
     }
 
-    /// What becomes of one request.
+    /// Publishes one request, and returns its result.
     pub async fn try_publish(
         &self,
         request: PublishRequest<Json>,
@@ -124,13 +123,13 @@ impl Peer {
         results.into_iter().next().expect("one answer")
     }
 
-    /// Where `text`, which is JSON, went.
+    /// Publishes `text`, which must be JSON, and returns its position.
     pub async fn publish(&self, to: &str, text: &str) -> Position {
         let published = self.try_publish(request(to, text)).await;
         published.expect("nothing speaks against it")
     }
 
-    /// Where `text` went with an idempotency key.
+    /// Publishes `text` with an idempotency key, and returns its position.
     pub async fn publish_with_key(&self, to: &str, text: &str, key: &str) -> Position {
         let mut request = request(to, text);
         request.id = Some(key.to_owned());
@@ -138,7 +137,7 @@ impl Peer {
         published.expect("nothing speaks against it")
     }
 
-    /// Where a terminal publication went.
+    /// Publishes the end of a topic, and returns its position.
     pub async fn end(&self, to: &str, reason: EndReason) -> Position {
         let mut request = request(to, "null");
         request.end = Some(reason.into());
@@ -146,7 +145,7 @@ impl Peer {
         published.expect("nothing speaks against it")
     }
 
-    /// Where the numbers from 1 to `last` went, in one batch.
+    /// Publishes the numbers from 1 to `last` in one batch, and returns their positions.
     pub async fn publish_numbers(&self, to: &str, last: usize) -> Vec<Position> {
         let batch: Vec<_> = (1..=last)
             .map(|number| request(to, &number.to_string()))
@@ -156,7 +155,7 @@ impl Peer {
         positions.expect("nothing speaks against them")
     }
 
-    /// What a topic keeps.
+    /// Reads what a topic keeps.
     pub async fn read(&self, from: &str, since: Option<Position>) -> Excerpt<Json> {
         let topic = topic(from);
         let read = in_time("reading", self.backend.read(&topic, since)).await;
@@ -166,12 +165,12 @@ impl Peer {
         excerpt
     }
 
-    /// The offsets of what a topic keeps.
+    /// Reads the offsets of what a topic keeps.
     pub async fn offsets(&self, from: &str, since: Option<Position>) -> Vec<u64> {
         offsets(&self.read(from, since).await.publications)
     }
 
-    /// The latest publications, by topic.
+    /// Lists the latest publications, sorted by topic.
     pub async fn list(&self, matching: &str) -> Vec<Excerpt<Json>> {
         let pattern = pattern(matching);
         let listed = in_time("listing", self.backend.list(&pattern)).await;
@@ -188,7 +187,7 @@ impl Peer {
         followed.expect("patterns are followed");
     }
 
-    /// Follows them no more.
+    /// Unfollows patterns.
     pub async fn unfollow(&self, patterns: &[&str]) {
         let patterns: Vec<Pattern> = patterns.iter().map(|text| pattern(text)).collect();
         let unfollowed = in_time("unfollowing", self.backend.unfollow(&patterns)).await;
@@ -208,7 +207,7 @@ impl Peer {
         closed.expect("nothing was lost");
     }
 
-    /// What was heard until now, waiting for nothing.
+    /// What was heard until now, without waiting.
     pub fn heard(&mut self) -> &[Publication] {
         while let Ok(event) = self.events.try_recv() {
             self.take(event);
@@ -216,7 +215,7 @@ impl Peer {
         &self.heard
     }
 
-    /// Waits until a topic has been heard at all these positions, in their order, and gives what was heard there.
+    /// Waits until a topic has been heard at all these positions, in order, and returns the publications.
     pub async fn hear(&mut self, of: &str, positions: &[Position]) -> Vec<Publication> {
         let topic = topic(of);
         let is_wanted = |publication: &Publication| {
@@ -250,13 +249,13 @@ impl Peer {
         heard
     }
 
-    /// Says something to all others.
+    /// Broadcasts a message to all others.
     pub async fn broadcast(&self, message: &str) {
         let said = in_time("broadcasting", self.backend.broadcast(message)).await;
         said.expect("it is broadcast");
     }
 
-    /// What was broadcast, from the first on, up to `last`.
+    /// Waits for the broadcast `last`, and returns all broadcasts up to it.
     pub async fn hear_broadcasts(&mut self, last: &str) -> &[String] {
         while self.broadcasts.last().is_none_or(|heard| heard != last) {
             let event = in_time("hearing a broadcast", self.events.recv()).await;
@@ -265,7 +264,7 @@ impl Peer {
         &self.broadcasts
     }
 
-    /// Keeps what was heard for the first time: what comes twice does no harm.
+    /// Keeps what was heard for the first time. Repetitions do no harm.
     fn take(&mut self, event: FeedEvent) {
         match event {
             FeedEvent::Publication(publication) => {
@@ -278,7 +277,7 @@ impl Peer {
                 }
             }
             FeedEvent::Broadcast(message) => self.broadcasts.push(message),
-            // A publication that was missed in fact is awaited in vain.
+            // If a publication was really missed, waiting for it fails.
             FeedEvent::Missed => {}
             FeedEvent::Lost(error) => panic!("nothing was cut: {error}"),
         }
@@ -299,7 +298,7 @@ pub(super) fn offsets(publications: &[Publication]) -> Vec<u64> {
     publications.iter().map(offset).collect()
 }
 
-/// An excerpt is of one topic and epoch, without a gap, up to its position.
+/// Checks that an excerpt is of one topic and epoch, without gaps, up to its position.
 fn assert_whole(excerpt: &Excerpt<Json>) {
     let count = u64::try_from(excerpt.publications.len()).expect("few");
     let first = (excerpt.position.offset + 1)

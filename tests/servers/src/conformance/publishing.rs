@@ -12,7 +12,7 @@ use tidegate_core::publication::{POSITION_MAX, Position};
 use super::peer::offsets;
 use super::{Peer, Place, request};
 
-/// The first publication has offset 1, every other one more than the one before, whoever publishes.
+/// The first publication has offset 1, and each following one the next, whichever process publishes.
 pub async fn offsets_rise_by_one_from_one<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let first = here.publish("job:1", "1").await;
@@ -25,7 +25,7 @@ pub async fn offsets_rise_by_one_from_one<P: Place>() {
     assert_eq!(here.publish("job:2", "1").await.offset, 1);
 }
 
-/// Each topic's epoch is its own, and could have been any number in the range.
+/// Each topic has an epoch of its own, which can be any number in the range.
 pub async fn epochs_are_random_and_in_range<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let mut epochs = BTreeSet::new();
@@ -39,7 +39,7 @@ pub async fn epochs_are_random_and_in_range<P: Place>() {
     assert!(last - first > POSITION_MAX / 8, "not spread: {epochs:?}");
 }
 
-/// What comes first in a batch comes first in its topic.
+/// The order of a batch is the order in its topics.
 pub async fn a_batch_is_stored_in_its_order<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let batch = [
@@ -64,7 +64,7 @@ pub async fn a_batch_is_stored_in_its_order<P: Place>() {
     assert_eq!(texts, ["\"a\"", "\"c\"", "\"d\""]);
 }
 
-/// A refused request does not stop those beside it, and what a batch has done so far counts for the rest of it.
+/// A refused request does not stop the others, and each request sees the effects of those before it.
 pub async fn a_batch_answers_each_request_by_itself<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     here.end("job:over", EndReason::Failed).await;
@@ -105,7 +105,7 @@ pub async fn a_batch_answers_each_request_by_itself<P: Place>() {
     );
 }
 
-/// Nothing asked, nothing answered.
+/// An empty batch has an empty answer.
 pub async fn a_batch_of_nothing_is_answered<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     assert_eq!(here.publish_batch(&[]).await, []);
@@ -132,7 +132,7 @@ pub async fn a_batch_of_a_thousand_is_stored_whole<P: Place>() {
     assert_eq!(texts, ["499", "999"]);
 }
 
-/// However many publish at the same time, every offset is given once, and reading shows what each has been answered.
+/// However many publish at the same time, each offset is given once, and reading confirms every answer.
 pub async fn publishers_at_the_same_time_share_one_order<P: Place>() {
     const PUBLISHERS: usize = 8;
     const EACH: usize = 20;
@@ -167,7 +167,7 @@ pub async fn publishers_at_the_same_time_share_one_order<P: Place>() {
     }
 }
 
-/// Batches that share topics, in one order or the other, neither lose theirs nor wait for each other for ever.
+/// Batches of the same topics, in different orders, neither lose their order nor deadlock.
 pub async fn batches_at_the_same_time_keep_their_order<P: Place>() {
     const TOPICS: usize = 20;
     let (_place, peers) = Peer::start::<P, 2>().await;

@@ -1,11 +1,11 @@
-//! What a topic keeps, from which position on.
+//! Reading what a topic keeps after a position.
 
 use tidegate_core::publication::{POSITION_MAX, Position};
 
 use super::peer::offsets;
 use super::{Peer, Place};
 
-/// It stands at offset 0 of epoch 0, whatever position is asked for.
+/// It is at offset 0 of epoch 0, whatever position is given.
 pub async fn what_nobody_published_to_is_empty<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let somewhere = Position {
@@ -20,7 +20,7 @@ pub async fn what_nobody_published_to_is_empty<P: Place>() {
     assert_eq!(here.list("job:*").await, []);
 }
 
-/// Who doesn't know anything begins with the latest.
+/// A reader without a position begins with the latest.
 pub async fn the_latest_alone_where_no_position_is_given<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     for offset in 1..4 {
@@ -31,7 +31,7 @@ pub async fn the_latest_alone_where_no_position_is_given<P: Place>() {
     }
 }
 
-/// Who knows a position gets what came after it.
+/// A reader with a position gets everything after it.
 pub async fn everything_after_a_position<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let positions = here.publish_numbers("job:1", 20).await;
@@ -48,7 +48,7 @@ pub async fn everything_after_a_position<P: Place>() {
     }
 }
 
-/// Who has everything gets nothing, and learns that it stands at the top.
+/// A reader that has everything gets nothing, and learns that it is at the top.
 pub async fn nothing_at_the_top<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let top = *here
@@ -63,7 +63,7 @@ pub async fn nothing_at_the_top<P: Place>() {
     }
 }
 
-/// Offset 0 is before the first publication: that of the topic's epoch, and that of no epoch, which is before everything.
+/// Offset 0 is before the first publication: in the topic's epoch, and in epoch 0, which is before everything.
 pub async fn everything_since_the_beginning<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let top = *here
@@ -79,7 +79,7 @@ pub async fn everything_since_the_beginning<P: Place>() {
     }
 }
 
-/// Nothing can be said about what lies between two epochs.
+/// What was published between two epochs is unknown.
 pub async fn the_latest_alone_since_another_epoch<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let top = *here
@@ -106,7 +106,7 @@ pub async fn the_latest_alone_since_another_epoch<P: Place>() {
     }
 }
 
-/// A position that the topic has not reached is of a history that was lost.
+/// A position that the topic has not reached belongs to a lost history.
 pub async fn the_latest_alone_since_beyond_the_top<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let top = *here
@@ -121,7 +121,7 @@ pub async fn the_latest_alone_since_beyond_the_top<P: Place>() {
     }
 }
 
-/// Whoever reads beside a publisher sees some of it, up to a point, in one piece.
+/// A reader beside a publisher sees everything up to some point, without gaps.
 pub async fn what_is_read_while_it_is_published_has_no_gap<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let first = here.publish("job:1", "0").await;
@@ -132,7 +132,7 @@ pub async fn what_is_read_while_it_is_published_has_no_gap<P: Place>() {
     });
     let mut known = first;
     while known.offset < 51 {
-        // A gap, or a publication beyond the position, fails in `read`.
+        // `read` fails at a gap, or at a publication beyond the position.
         let excerpt = there.read("job:1", Some(known)).await;
         let missed = excerpt.position.offset - known.offset;
         assert_eq!(u64::try_from(excerpt.publications.len()), Ok(missed));

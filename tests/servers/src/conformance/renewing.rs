@@ -1,4 +1,4 @@
-//! New epochs of topics whose history was lost in part.
+//! New epochs for topics that have lost a part of their history.
 
 use tidegate_core::hub::PublishError;
 use tidegate_core::lifecycle::EndReason;
@@ -6,7 +6,7 @@ use tidegate_core::publication::{Position, first_epoch_of};
 
 use super::{Peer, Place, request};
 
-/// Followers hear of it, and those who knew the old epoch begin with the latest.
+/// Followers hear of it, and readers with positions of the old epoch begin with the latest.
 pub async fn a_renewed_topic_keeps_its_latest_in_a_new_epoch<P: Place>() {
     let (_place, [here, mut there]) = Peer::start::<P, 2>().await;
     there.follow(&["job:1"]).await;
@@ -38,7 +38,7 @@ pub async fn a_renewed_topic_keeps_its_latest_in_a_new_epoch<P: Place>() {
     there.hear("job:1", &[next]).await;
 }
 
-/// Somebody else was faster.
+/// Another process has already renewed it.
 pub async fn another_epoch_is_not_renewed<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     let top = *here
@@ -51,7 +51,7 @@ pub async fn another_epoch_is_not_renewed<P: Place>() {
     assert_eq!(here.read("job:1", None).await.position, top);
 }
 
-/// There is nothing to begin anew.
+/// There is nothing to renew.
 pub async fn what_nobody_published_to_is_not_renewed<P: Place>() {
     let (_place, [here]) = Peer::start::<P, 1>().await;
     here.renew("job:1", 0).await;
@@ -60,7 +60,7 @@ pub async fn what_nobody_published_to_is_not_renewed<P: Place>() {
     assert_eq!(here.list("**").await, []);
 }
 
-/// What has ended stays so.
+/// An ended topic stays ended.
 pub async fn a_renewed_end_is_still_an_end<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     here.publish("job:1", "1").await;

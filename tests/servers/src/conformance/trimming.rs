@@ -1,4 +1,5 @@
-//! Histories end somewhere. Backends may trim late and in batches: what is promised is kept, and what is kept is bounded.
+//! Histories are limited. Backends may trim late and in batches, but they must keep what was promised, and not more
+//! than a bounded amount.
 
 use tidegate::backend::Keep;
 use tidegate_core::history::HistoryLimits;
@@ -7,7 +8,7 @@ use tidegate_core::publication::Position;
 use super::peer::offsets;
 use super::{Peer, Place};
 
-/// How many publications a lazy backend may keep beyond its limit.
+/// How many publications a backend that trims lazily may keep beyond its limit.
 const LATE_MAX: usize = 2_000;
 
 fn keeping(count_max: usize, bytes_max: usize) -> Keep {
@@ -21,7 +22,7 @@ fn keeping(count_max: usize, bytes_max: usize) -> Keep {
     }
 }
 
-/// Publishes numbers until the first of them can't be recovered any more. The top then.
+/// Publishes numbers until the first of them can't be recovered any more. Returns the top.
 async fn publish_until_trimmed(peer: &Peer, to: &str, count_at_once: usize) -> Position {
     for _ in 0..LATE_MAX.div_ceil(count_at_once) {
         let positions = peer.publish_numbers(to, count_at_once).await;
@@ -40,7 +41,7 @@ async fn publish_until_trimmed(peer: &Peer, to: &str, count_at_once: usize) -> P
     panic!("{LATE_MAX} publications of {to} are kept");
 }
 
-/// The last so many can be recovered, the first in the end not.
+/// The promised number can always be recovered; the first publication, at some point, can't.
 pub async fn history_is_kept_up_to_its_count_and_trimmed_beyond<P: Place>() {
     const COUNT_MAX: usize = 16;
     let keep = keeping(COUNT_MAX, 1024 * 1024);
@@ -59,14 +60,14 @@ pub async fn history_is_kept_up_to_its_count_and_trimmed_beyond<P: Place>() {
     assert!(kept.ends_with(&expected), "all that is kept: {kept:?}");
 }
 
-/// Large payloads leave sooner.
+/// Large payloads are trimmed sooner.
 pub async fn history_is_trimmed_beyond_its_bytes<P: Place>() {
     let keep = keeping(1_000_000, 100);
     let (_place, [here]) = Peer::start_keeping::<P, 1>(keep).await;
     publish_until_trimmed(&here, "job:1", 100).await;
 }
 
-/// The latest is there, whatever its size.
+/// The latest is kept, whatever its size.
 pub async fn a_latest_that_exceeds_the_limits_is_kept<P: Place>() {
     let keep = keeping(1, 10);
     let (_place, [here]) = Peer::start_keeping::<P, 1>(keep).await;
@@ -81,7 +82,7 @@ pub async fn a_latest_that_exceeds_the_limits_is_kept<P: Place>() {
     }
 }
 
-/// Each topic has the limits for itself.
+/// The limits hold for each topic separately.
 pub async fn one_topic_does_not_trim_another<P: Place>() {
     let (_place, [here]) = Peer::start_keeping::<P, 1>(keeping(16, 1024 * 1024)).await;
     let quiet = here.publish_numbers("job:quiet", 10).await;

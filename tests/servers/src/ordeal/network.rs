@@ -1,4 +1,4 @@
-//! What a network does to those who reach their backend by it.
+//! Network faults between hubs and their backend.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tidegate::backend::Backend;
 use super::{Ordeal, Seen, live_through};
 use crate::proxy::{Proxy, Way};
 
-/// Connections are cut in the midst of a message, either way, and at last all of them at once.
+/// Connections are cut in the middle of a message, in either direction, and finally all of them at once.
 ///
 /// # Panics
 /// As [`live_through`] does.
@@ -28,10 +28,10 @@ pub async fn cut_off(proxy: &Proxy, backend: impl FnMut() -> Arc<dyn Backend>) {
     .await;
 }
 
-/// No answer comes for longer than anybody waits: after `silence`, until `end`.
+/// The backend stops answering, for longer than hubs wait: after `silence`, until `end`.
 ///
 /// # Panics
-/// As [`live_through`] does, and when nobody noticed.
+/// As [`live_through`] does, and if no hub notices.
 pub async fn unanswered(
     proxy: &Proxy,
     backend: impl FnMut() -> Arc<dyn Backend>,
@@ -42,7 +42,7 @@ pub async fn unanswered(
         progress.reaches(30).await;
         let attempts = proxy.attempts();
         silence();
-        // They have given up on it, and knock again.
+        // The hubs have given up the connection, and try to reconnect.
         proxy.asked_again(attempts).await;
         end();
     })

@@ -1,4 +1,4 @@
-//! A reader who stops reading, beside one who goes on.
+//! A reader that stops reading, beside one that goes on.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use super::{Ordeal, PATIENCE, hub};
 /// How many values are published before the end.
 const VALUES: u64 = 400;
 
-/// Holds a few of them.
+/// Room for a few of them.
 const OUTBOX_BYTES: usize = 16 * 1024;
 
-/// Publishes at one hub what two read at another, of whom one reads nothing until all is over: the other misses
-/// nothing, the slow one is told how much it missed, and has the newest and the end.
+/// Publishes at one hub to two readers at another, one of which reads nothing until all is over. The other one misses
+/// nothing; the slow one is told how much it missed, and gets the newest value and the end.
 ///
 /// # Panics
-/// When either sees anything else.
+/// If either sees anything else.
 pub async fn slow_reader(mut backend: impl FnMut() -> Arc<dyn Backend>) {
     let calm = Ordeal::without_loss();
     let (here, there) = (hub(backend(), calm), hub(backend(), calm));

@@ -1,4 +1,4 @@
-//! Who watches, and what they must and must not see.
+//! The watchers, and what they must and must not see.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tidegate::{Event, Hub, Publication, Subscribe, Subscription};
 
 use super::Ordeal;
 
-/// How [`Kind::Some`] is asked for.
+/// The flow of [`Kind::Some`].
 const THROTTLED: Flow = Flow {
     pace: Pace::Throttle {
         every: Duration::from_millis(50),
@@ -21,21 +21,21 @@ const THROTTLED: Flow = Flow {
     ..Flow::IMMEDIATE
 };
 
-/// What a watcher asked for.
+/// What a watcher gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Every publication.
     Every,
-    /// Some, and the last.
+    /// Some publications, and the last one.
     Some,
 }
 
 /// What one watcher, or all of them, have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// How many resets they were told of.
+    /// The number of resets.
     pub resets: u64,
-    /// How often they were told that values may be old.
+    /// How often values became stale.
     pub stales: u64,
     /// The last step of each job, as each watcher saw it.
     last: Vec<(String, u64)>,
@@ -93,8 +93,8 @@ pub(super) async fn watch_pattern(hub: Hub, pattern: String, ordeal: Ordeal) -> 
     watcher.finish()
 }
 
-/// Subscribes with room for all that is ever published: who comes back gets what it missed in one piece, of all topics
-/// at once, and it is not to be taken for slow.
+/// Subscribes with room for everything that is ever published: after a loss, everything missed of all topics arrives at
+/// once, and the watcher must not count as slow.
 async fn watch(hub: &Hub, pattern: &str, kind: Kind, ordeal: Ordeal) -> Subscription {
     let flow = match kind {
         Kind::Every => Flow::IMMEDIATE,
@@ -183,8 +183,8 @@ impl Watcher {
         if self.kind == Kind::Every && !is_next && !known.is_reset {
             complaints.push(format!("{position} after {:?}, untold", known.position));
         }
-        // A backend that has forgotten everything has forgotten what was stored but not answered yet, too: it is stored
-        // once more, in an epoch of which watchers were told that it is another.
+        // A backend that forgets everything also forgets what was stored but not confirmed yet. That is stored once
+        // more, in a new epoch, of which watchers were told.
         let is_anew = known.is_reset
             && known
                 .position

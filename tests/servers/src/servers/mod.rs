@@ -1,4 +1,4 @@
-//! Real servers, started by the tests that need them and gone with them.
+//! Real servers, which are started by the tests that need them, and end with them.
 
 mod ports;
 pub mod postgres;

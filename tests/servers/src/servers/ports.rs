@@ -1,14 +1,14 @@
-//! Ports for servers that stop and start again where they were.
+//! Ports for servers that restart at the same place.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The ports that servers are started on: below those that connections get by themselves.
+/// The range of ports for servers: below the ephemeral ports of outgoing connections.
 const PORT_MIN: u32 = 10_000;
 const PORTS: u32 = 12_000;
 
-/// Ports that nobody listens on, each given out once in this process, so that a server that was killed finds its own
-/// free when it comes back. Each process begins elsewhere.
+/// Ports that nobody listens on. Each is given out only once in this process, so that a server that was killed finds
+/// its port free when it restarts. Each process begins at another port.
 pub(super) fn free_ports() -> impl Iterator<Item = u16> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(2_654_435_761) >> 16;
@@ -21,7 +21,7 @@ pub(super) fn free_ports() -> impl Iterator<Item = u16> {
 /// A port that nobody listens on.
 ///
 /// # Panics
-/// When there is none.
+/// If there is none.
 pub(super) fn free_port() -> u16 {
     free_ports().next().expect("a free port")
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one test's own.
+//! A PostgreSQL server for a single test.
 
 mod pooler;
 mod psql;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The password of the user `tidegate`, which must never be seen anywhere.
 pub const PASSWORD: &str = "s3cret-tide";
 
-/// What speed is worth here: nothing survives the machine, only the server's processes are killed.
+/// Settings for speed: data need not survive a crash of the machine, only of the server's processes.
 const SETTINGS: [&str; 6] = [
     "listen_addresses=127.0.0.1",
     "fsync=off",
@@ -38,8 +38,8 @@ const SETTINGS: [&str; 6] = [
 
 /// A PostgreSQL server in a folder of its own, on a port of its own.
 ///
-/// It is killed and its folder removed when this is dropped, and also when the test's process is killed: a shell
-/// waits for the end of a pipe that the process holds.
+/// It is killed, and its folder removed, when this is dropped, and also if the test's process is killed: a shell waits
+/// for the end of a pipe that the process holds.
 #[derive(Debug)]
 pub struct PostgresServer {
     folder: PathBuf,
@@ -95,7 +95,7 @@ impl PostgresServer {
         format!("postgres://tidegate:{PASSWORD}@127.0.0.1:{port}/postgres")
     }
 
-    /// The address for tests in which nothing hangs: however busy the machine, the link must not count as lost.
+    /// The address for tests without hangs: however busy the machine is, the link must not count as lost.
     pub fn patient_url(&self) -> String {
         format!("{}?timeout_ms={}", self.url(), PATIENCE.as_millis())
     }
@@ -110,10 +110,10 @@ impl PostgresServer {
         &self.folder
     }
 
-    /// Makes a file in the server's data folder one that the server may read and nobody else.
+    /// Makes a file in the server's data folder readable only by the server.
     ///
     /// # Panics
-    /// When there is no such file.
+    /// If there is no such file.
     pub fn own(&self, file: &str) {
         let file = self.folder.join("data").join(file);
         if is_root() {
@@ -122,7 +122,7 @@ impl PostgresServer {
         run(Command::new("chmod").arg("600").arg(&file));
     }
 
-    /// Runs `psql` with arguments; gives back what it printed, without headings and alignment.
+    /// Runs `psql` with arguments, and returns its output, without headings and alignment.
     ///
     /// # Panics
     /// When it fails.
@@ -130,7 +130,7 @@ impl PostgresServer {
         run(self.psql_command().args(arguments))
     }
 
-    /// Runs one statement by `psql`.
+    /// Runs one statement with `psql`.
     ///
     /// # Panics
     /// When it fails.
@@ -138,10 +138,10 @@ impl PostgresServer {
         self.psql(&["-c", statement])
     }
 
-    /// Runs one statement again and again until it answers `expected`.
+    /// Repeats a statement until its result is `expected`.
     ///
     /// # Panics
-    /// When it never does.
+    /// If it never is.
     pub fn wait_for(&self, statement: &str, expected: &str) {
         let started = Instant::now();
         loop {
@@ -157,7 +157,7 @@ impl PostgresServer {
         }
     }
 
-    /// Waits until no connection of Tidegate's is left.
+    /// Waits until no connection of Tidegate is left.
     ///
     /// # Panics
     /// When some stay.
@@ -166,7 +166,7 @@ impl PostgresServer {
         self.wait_for(count, "0");
     }
 
-    /// Opens a `psql` that stays, for transactions that are left open.
+    /// Opens a `psql` session, for transactions that stay open.
     ///
     /// # Panics
     /// When it can't be run.
@@ -191,7 +191,7 @@ impl PostgresServer {
         psql
     }
 
-    /// Kills the server as a crash would: all its processes at once, without a word.
+    /// Kills all processes of the server at once, as a crash would.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             self.signal_all(&server, "KILL");
@@ -199,7 +199,7 @@ impl PostgresServer {
         }
     }
 
-    /// Stops all processes of the server where they are.
+    /// Suspends all processes of the server.
     ///
     /// # Panics
     /// When the server does not run.
@@ -207,7 +207,7 @@ impl PostgresServer {
         self.signal_all(self.server.as_ref().expect("the server runs"), "STOP");
     }
 
-    /// Lets them go on.
+    /// Resumes them.
     ///
     /// # Panics
     /// When the server does not run.
@@ -234,7 +234,7 @@ impl PostgresServer {
     pub fn restart(&mut self) {
         assert!(self.server.is_none(), "the server runs");
         let mut said = String::new();
-        // The processes of a killed server may still hold its memory or its port for a moment.
+        // The processes of a killed server may hold its memory or its port for a moment.
         for _ in 0..50 {
             match self.try_start() {
                 Ok(server) => {
@@ -266,7 +266,7 @@ impl PostgresServer {
             .expect("postgres runs");
         let log = BufReader::new(server.stderr.take().expect("piped"));
         let (ready, is_ready) = mpsc::channel();
-        // Reads on for as long as the server writes.
+        // The output must be read as long as the server writes.
         std::thread::spawn(move || {
             let mut said = String::new();
             for line in log.lines().map_while(Result::ok) {
@@ -292,7 +292,7 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.kill();
-        // Now it kills nobody, and removes the folder.
+        // Without this file, the watchdog kills no process, and only removes the folder.
         let _ = fs::remove_file(self.folder.join("data/postmaster.pid"));
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
@@ -315,7 +315,7 @@ fn as_nobody(name: &str) -> Command {
 /// Whether this runs as root.
 ///
 /// # Panics
-/// Where there are no processes to be looked at.
+/// On systems without `/proc`.
 pub fn is_root() -> bool {
     fs::metadata("/proc/self").expect("a process").uid() == 0
 }
@@ -339,7 +339,7 @@ fn watch(folder: &Path) -> Child {
 fn children(parent: u32) -> Vec<u32> {
     let is_child = |process: &u32| {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // After the name, which is in parentheses and may hold anything: the state, and the parent.
+        // After the name, which is in parentheses and may contain anything, follow the state and the parent.
         let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         rest.split_whitespace().nth(1) == Some(&parent.to_string())
     };

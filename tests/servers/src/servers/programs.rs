@@ -1,19 +1,19 @@
-//! Where the servers' programs are.
+//! Finds the servers' programs.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where Debian keeps PostgreSQL's programs, by version.
+/// Debian's folder of PostgreSQL's programs, by version.
 const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
 /// Folders for programs that are often on root's PATH only.
 const MORE_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// The path of a program: on the PATH, or where Debian puts those that it keeps off it.
+/// The path of a program: on the PATH, or in the folders that Debian keeps off it.
 ///
 /// # Panics
-/// When it is not installed.
+/// If it is not installed.
 pub fn program(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path)
@@ -27,7 +27,7 @@ pub fn program(name: &str) -> PathBuf {
         })
 }
 
-/// Of all versions, the newest first.
+/// The folders of all versions, the newest first.
 fn postgres_folders() -> Vec<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(POSTGRES_FOLDER)
         .into_iter()

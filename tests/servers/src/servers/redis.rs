@@ -1,4 +1,4 @@
-//! Redis, single or as a Cluster on loopback.
+//! Redis on loopback, single or as a Cluster.
 
 mod cluster;
 
@@ -22,7 +22,7 @@ const PORTS_TRIED_MAX: usize = 20;
 
 /// A `redis-server` of its own, on a free port of loopback, in a folder of its own.
 ///
-/// It ends with this value, and with the thread that started it however that ends.
+/// It ends with this value, and with the thread that started it, however that ends.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
@@ -32,12 +32,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// A server that keeps nothing when it is killed.
+    /// A server that loses everything when it is killed.
     pub fn start() -> Self {
         Self::start_with(&["--save", "", "--appendonly", "no"])
     }
 
-    /// A server that has all its data when it is started again after a kill.
+    /// A server that has all its data after a kill and a restart.
     pub fn start_durable() -> Self {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
@@ -50,8 +50,7 @@ impl RedisServer {
             folder: tempfile::tempdir().expect("a temporary folder"),
             process: None,
         };
-        // Another test may be quicker to take a port that was free.
-        // The nodes of a Cluster use a second port among themselves.
+        // Another test may be faster to take a free port. The nodes of a Cluster use a second port among themselves.
         let mut ports = free_ports()
             .filter(|port| is_free(port + 10_000))
             .take(PORTS_TRIED_MAX);
@@ -83,7 +82,7 @@ impl RedisServer {
         self.process.is_some()
     }
 
-    /// Runs `redis-cli` and gives back what it prints.
+    /// Runs `redis-cli`, and returns its output.
     ///
     /// # Panics
     /// When it fails.
@@ -101,7 +100,7 @@ impl RedisServer {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Kills it as a power cut would.
+    /// Kills it, as a power failure would.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // It may have ended by itself.
@@ -110,7 +109,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it where it was, with what it kept.
+    /// Restarts it on the same port, with the data that it kept.
     ///
     /// # Panics
     /// When it doesn't come up.
@@ -120,7 +119,7 @@ impl RedisServer {
 
     fn is_up_again(&mut self) -> bool {
         self.kill();
-        // The server is to end with the test also when that is killed.
+        // The server must also end if the test is killed.
         let mut process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "redis-server"])
             .args(["--port", &self.port.to_string()])
@@ -135,7 +134,7 @@ impl RedisServer {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if line.contains("Ready to accept connections") {
-                    // Whoever waited may have given up.
+                    // The receiver may have given up.
                     let _ = ready.send(());
                 }
             }
@@ -144,12 +143,12 @@ impl RedisServer {
         is_ready.recv_timeout(START_MAX).is_ok()
     }
 
-    /// Stops it for the time being: connections stay, and nobody answers.
+    /// Suspends it: connections stay open, but nothing answers.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }

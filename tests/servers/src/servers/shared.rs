@@ -5,11 +5,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-/// A server that is started for the first who needs it and stopped when nobody does, so that nothing is left when the
-/// tests are over. Each of them uses a part of its own: a schema, a namespace.
+/// A server that is started for the first test that needs it and stopped when no test does, so that nothing is left in
+/// the end. Each test uses a part of its own, such as a schema or a namespace.
 ///
-/// The server belongs to a thread of its own. One that is to die with its parent dies with the thread that
-/// started it, and a test's thread ends before the others have done with the server.
+/// The server is started by a thread of its own. A process that dies with its parent dies with the thread that started
+/// it, and a test's thread may end while others still use the server.
 pub struct Shared<S> {
     running: Mutex<Weak<Running<S>>>,
 }
@@ -21,7 +21,7 @@ pub struct Running<S> {
 }
 
 impl<S: Send + Sync + 'static> Shared<S> {
-    /// A server that nobody has needed yet.
+    /// A server that is not started yet.
     #[allow(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
         Self {
@@ -29,7 +29,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         }
     }
 
-    /// The server; where it does not run, `start` starts it.
+    /// The server. If it does not run, `start` starts it.
     ///
     /// # Panics
     /// When it can't be started.
@@ -49,7 +49,7 @@ impl<S: Send + Sync + 'static> Running<S> {
         let (over, is_over) = channel::<()>();
         let thread = std::thread::spawn(move || {
             let server = Arc::new(start());
-            // Whoever wanted it waits, or has given up; then it is over at once.
+            // If the receiver has given up, the server ends at once.
             let _ = started.send(Arc::clone(&server));
             drop(started);
             let _ = is_over.recv();
@@ -71,7 +71,7 @@ impl<S> Deref for Running<S> {
 
 impl<S> Drop for Running<S> {
     fn drop(&mut self) {
-        // The thread's is the last one then: it stops the server, and that is waited for.
+        // The thread now holds the last reference: it stops the server, which is waited for.
         self.server = None;
         if let Some((over, thread)) = self.thread.take() {
             drop(over);

@@ -9,9 +9,9 @@ use super::super::ports::free_port;
 use super::super::programs::program;
 use super::{PASSWORD, PATIENCE, PostgresServer, is_root};
 
-/// A pgbouncer that lends its two server connections for a transaction at a time.
+/// A pgbouncer in transaction mode, with two server connections.
 ///
-/// It ends with this value, and with the thread that started it however that ends.
+/// It ends with this value, and with the thread that started it, however that ends.
 #[derive(Debug)]
 pub struct Pooler {
     process: Child,
@@ -19,7 +19,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one, and waits until it listens.
+    /// Starts a pooler, and waits until it listens.
     ///
     /// # Panics
     /// When it can't be started.
@@ -67,7 +67,7 @@ impl Pooler {
         pooler
     }
 
-    /// The address of the database through it, for tests in which nothing hangs.
+    /// The address of the database through the pooler, for tests without hangs.
     pub fn patient_url(&self) -> String {
         let (port, patience) = (self.port, PATIENCE.as_millis());
         format!("postgres://tidegate:{PASSWORD}@127.0.0.1:{port}/postgres?timeout_ms={patience}")

@@ -1,9 +1,9 @@
-//! A `psql` that stays.
+//! A `psql` session.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A `psql` that is given one statement after the other.
+/// A `psql` process that runs one statement after the other.
 #[derive(Debug)]
 pub struct PsqlSession {
     process: Child,
@@ -26,7 +26,7 @@ impl PsqlSession {
         }
     }
 
-    /// Runs statements, and waits until they are done; gives back what they printed.
+    /// Runs statements, and waits until they are done. Returns their output.
     ///
     /// # Panics
     /// When `psql` has ended.

@@ -1,4 +1,4 @@
-//! What every server starts from.
+//! The initial data folder of every server.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::super::programs::program;
 use super::{PASSWORD, as_nobody, is_root, run};
 
-/// A folder with an empty database system, made once for all tests, in the folder of the first, and copied by each.
+/// A folder with an empty database cluster, made once for all tests in the folder of the first one, and copied by each.
 pub(super) fn prepared(first: &Path) -> PathBuf {
     let version = run(Command::new(program("postgres")).arg("--version"));
     let version = version.split_whitespace().nth(2).expect("its number");
@@ -34,7 +34,7 @@ pub(super) fn prepared(first: &Path) -> PathBuf {
     initdb.args(["--encoding=UTF8", "--locale=C", "--no-sync"]);
     initdb.arg("--pwfile").arg(&password).arg("-D").arg(&own);
     run(&mut initdb);
-    // Somebody may have been faster; then theirs is there.
+    // Another process may have been faster; then its template is used.
     let _ = fs::rename(&own, &template);
     template
 }

@@ -2,7 +2,7 @@
 
 use super::RedisServer;
 
-/// How long a node may be silent before it is held to have failed, in milliseconds.
+/// How long a node may be silent before it counts as failed, in milliseconds.
 const NODE_TIMEOUT_MS: &str = "1000";
 
 /// A Cluster of three primaries with one replica each.
@@ -43,7 +43,7 @@ impl RedisCluster {
         cluster
     }
 
-    /// Waits until every node that runs takes the Cluster to be up.
+    /// Waits until every running node considers the Cluster up.
     pub fn wait_until_up(&self) {
         for node in self.running() {
             while !node.cli(&["cluster", "info"]).contains("cluster_state:ok") {}
@@ -102,14 +102,14 @@ impl RedisCluster {
         node.is_running() && node.cli(&["role"]).starts_with("master")
     }
 
-    /// Waits until every node that runs knows a slot's owner.
+    /// Waits until every running node knows a slot's owner.
     pub fn wait_until_owned(&self, slot: u16, owner: usize) {
         for node in self.running() {
             while self.owner_by(node, slot) != Some(owner) {}
         }
     }
 
-    /// Waits until another node than `failed` owns a slot, and all that run agree that the Cluster is up.
+    /// Waits until a node other than `failed` owns a slot, and all running nodes agree that the Cluster is up.
     pub fn wait_until_taken_over(&self, slot: u16, failed: usize) {
         for node in self.running() {
             while self
@@ -120,7 +120,7 @@ impl RedisCluster {
         self.wait_until_up();
     }
 
-    /// Waits until the replicas have what the primaries have.
+    /// Waits until the replicas are in sync with the primaries.
     pub fn wait_until_replicated(&self) {
         for at in (0..self.nodes.len()).filter(|at| self.is_primary(*at)) {
             let port = self.nodes[at].port();
@@ -137,7 +137,7 @@ impl RedisCluster {
         self.finish_move(slot, from, to);
     }
 
-    /// Declares that a slot is to move; its keys are where they were.
+    /// Begins to move a slot, but leaves its keys where they are.
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
         let slot = slot.to_string();
         let (from_id, to_id) = (self.id(from), self.id(to));
@@ -145,7 +145,7 @@ impl RedisCluster {
         self.nodes[from].cli(&["cluster", "setslot", &slot, "migrating", &to_id]);
     }
 
-    /// Moves the keys of a slot, and then the slot.
+    /// Moves the keys of a slot, and then the slot itself.
     pub fn finish_move(&self, slot: u16, from: usize, to: usize) {
         let (slot, to_id) = (slot.to_string(), self.id(to));
         let port = self.nodes[to].port().to_string();
