@@ -1,4 +1,4 @@
-//! Frames into bytes and bytes into frames, with payloads of about 128 bytes.
+//! Measures converting frames to bytes and bytes to frames, with payloads of about 128 bytes.
 //!
 //! The code measured is private to the crate, so its files are compiled into this benchmark.
 
@@ -153,7 +153,7 @@ fn deflate(bench: &Bench) {
     bench.measure(group);
 }
 
-/// What a client sent.
+/// Parsing what a client sent.
 fn decode(bench: &Bench) {
     let publish = format!(r#"{{"type":"publish","ref":7,"topic":"job:42","data":{DATA}}}"#);
     let several = format!("[{}]", [publish.as_str(); 8].join(","));
@@ -179,7 +179,7 @@ fn decode(bench: &Bench) {
     bench.measure(group);
 }
 
-/// What is done with a payload's content, where anything is.
+/// Operations on the content of payloads.
 fn payload(bench: &Bench) {
     let json = Json::from_text(DATA).expect("valid");
     let newer = Json::from_text(r#"{"done":73300,"rate":1498.0}"#).expect("valid");

@@ -1,9 +1,10 @@
-//! One publication to 1, 100 and 10,000 tasks of this process: through a hub, and through `tokio::sync::broadcast`.
+//! Measures one publication to 1, 100 and 10,000 tasks of this process: through a hub, and through
+//! `tokio::sync::broadcast`.
 //!
-//! Both serialize a value and hand its shared text to every subscriber, each a task of its own. A broadcast
-//! channel knows no topics, keeps no history and loses what a slow receiver does not take in time: it is here as
-//! the floor of what fan-out costs on the same runtime. A hub has a thread of its own besides those of the
-//! runtime, so the processor time is told beside the time that passes.
+//! Both serialize a value and hand its shared text to every subscriber, each a task of its own. A broadcast channel
+//! knows no topics, keeps no history and loses what a slow receiver does not accept in time: it is here as the lower
+//! bound of what fan-out costs on the same runtime. A hub has a thread of its own besides those of the runtime, so
+//! processor time is reported beside wall-clock time.
 
 #[path = "../../core/benches/harness/mod.rs"]
 mod harness;
@@ -25,7 +26,7 @@ use tokio::sync::{Notify, broadcast};
 
 const TOPIC: &str = "job:42";
 
-/// Publications in flight in a burst: fewer than either side drops at.
+/// Publications in flight in a burst: too few for either side to drop any.
 const BURST: usize = 64;
 
 fn main() {
@@ -62,7 +63,7 @@ fn fan_out(bench: &Bench, name: String, subscribers: usize, in_flight: usize, cl
         });
     }
     bench.measure(group);
-    // Not to be waited for by what is measured next.
+    // In the background, so as not to delay the next measurement.
     one.shutdown_background();
     two.shutdown_background();
 }
@@ -87,7 +88,7 @@ const PROGRESS: Progress = Progress {
     line: "src/shard/socket.rs, src/shard/websocket.rs",
 };
 
-/// Counts the deliveries of a round, and tells when it is over.
+/// Counts the deliveries of a round, and signals its end.
 #[derive(Default)]
 struct Round {
     missing: AtomicUsize,

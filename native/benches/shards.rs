@@ -1,8 +1,8 @@
-//! Deliveries to WebSockets: what a second shard gives, and what compression takes.
+//! Measures deliveries to WebSockets: what a second shard gains, and what compression costs.
 //!
-//! Publishers and clients use the same processors as the shards here, and so does whatever else the machine does. So
-//! beside the deliveries of a second that passes there is what decides on a machine with a core for each: how much
-//! processor time the busiest shard takes for a delivery, whose inverse is what the hub can deliver in a second.
+//! Publishers, clients and anything else on the machine use the same processors as the shards. So besides the
+//! deliveries per second, it reports what decides on a machine with a core for each shard: how much processor time the
+//! busiest shard takes for a delivery. The inverse is what the hub can deliver per second.
 
 #[path = "../../core/benches/harness/mod.rs"]
 mod harness;
@@ -30,16 +30,16 @@ const ROUNDS_QUICK: usize = 1;
 const BYTES: usize = 40_000_000;
 const BYTES_QUICK: usize = 4_000_000;
 
-/// How long everybody has for a publication that comes alone.
+/// How long there is for a single publication.
 const PAUSE: Duration = Duration::from_millis(3);
 
-/// Publications in flight, where they come in bursts.
+/// Publications in flight, if they come in bursts.
 const IN_FLIGHT: usize = 64;
 
 /// About 120 bytes.
 const SHORT: &str = "73,210 of 180,000 files at 1,520.4 a second, of which the last was src/shard/socket.rs, and no error so far";
 
-/// More than the last message has, and less than any other.
+/// More bytes than the last message has, and fewer than any other.
 const COMPRESS_ABOVE: usize = 140;
 
 /// How many such lines make 10 KiB.
@@ -51,7 +51,7 @@ struct Load {
     topics: usize,
     /// Connections that are subscribed to each topic.
     subscribers: usize,
-    /// Publications that are made at a time, before the next ones are. One leaves by itself: there is time for it.
+    /// Publications in flight at a time. A single one leaves by itself, because there is time for it.
     in_flight: usize,
     /// Lines of each publication.
     lines: usize,
@@ -152,7 +152,7 @@ fn main() {
     }
 }
 
-/// Both ends of every connection are this process's.
+/// Raises the limit on open files, because both ends of every connection are in this process.
 fn allow_many_sockets() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let limit = Rlimit {
@@ -162,7 +162,7 @@ fn allow_many_sockets() {
     setrlimit(Resource::Nofile, limit).expect("up to the maximum anybody may");
 }
 
-/// What a round took.
+/// The cost of a round.
 #[derive(Clone, Copy, Default)]
 struct Taken {
     passed: Duration,
@@ -207,7 +207,7 @@ fn compare(bench: &Bench, load: &Load) {
     }
 }
 
-/// The median of each figure by itself.
+/// The median of each figure separately.
 fn median(rounds: &[Taken]) -> Taken {
     fn of<T: Ord + Copy>(rounds: &[Taken], figure: impl Fn(&Taken) -> T) -> T {
         let mut figures: Vec<T> = rounds.iter().map(figure).collect();
@@ -222,12 +222,12 @@ fn median(rounds: &[Taken]) -> Taken {
     }
 }
 
-/// Publishes to every topic so often, on a hub of its own.
+/// Publishes `publications` times to every topic, on a hub of its own.
 fn round(load: &Load, case: &Case, publications: usize) -> Taken {
     let runtime = Runtime::new().expect("a runtime");
     let config = Config {
         shards: NonZeroUsize::new(case.shards).expect("at least one"),
-        // What is last goes as it is, for clients to know it by.
+        // The last publication must not be compressed, so that clients recognise it.
         compress_above: case.compresses.then_some(COMPRESS_ABOVE),
         ..Config::default()
     };
@@ -254,7 +254,7 @@ fn round(load: &Load, case: &Case, publications: usize) -> Taken {
     });
     let bytes = sockets.wait_for_last();
     let passed = started.elapsed();
-    // Each round has threads of its own: those of earlier ones are gone, or use no more.
+    // Each round has its own threads. Those of earlier rounds have ended, or use no more time.
     let used = |(thread, time): (String, Duration)| {
         time - before.get(&thread).copied().unwrap_or_default()
     };
@@ -276,7 +276,7 @@ async fn publish(hub: &Hub, topics: impl Iterator<Item = &String>, text: &str) {
     }
 }
 
-/// Serves the hub until the runtime ends; gives the address.
+/// Serves the hub until the runtime ends, and returns the address.
 async fn serve(hub: &Hub) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
@@ -285,7 +285,7 @@ async fn serve(hub: &Hub) -> String {
     address
 }
 
-/// How long each shard of this process has used a processor, by the number of its thread.
+/// The processor time of each shard of this process, by the number of its thread.
 fn shard_times() -> HashMap<String, Duration> {
     let threads = fs::read_dir("/proc/self/task").expect("Linux tells of threads");
     let time = |thread: fs::DirEntry| {

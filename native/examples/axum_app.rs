@@ -22,7 +22,7 @@ use tidegate::EndReason;
 use tidegate::serve::{ServeConfig, Server, stop_signal};
 use tidegate::{Hub, Publish, PublishError};
 
-/// How many numbers are looked at between two updates. Subscribers throttle; the work need not.
+/// How many numbers are tested between two updates. Subscribers throttle, so the work needn't.
 const STEP: u64 = 20_000;
 
 /// The most that one request may ask for.

@@ -1,5 +1,5 @@
-//! Jobs in the background of a web server: one is triggered by HTTP, and whoever wants sees it arrive by Server-Sent
-//! Events, with nothing but what HTTP has.
+//! Background jobs of a web server: an HTTP request starts one, and anyone can follow it by Server-Sent Events, with
+//! nothing but HTTP.
 //!
 //! ```text
 //! cargo run --example background_jobs
@@ -52,7 +52,7 @@ struct Order {
     pages: u32,
 }
 
-/// What `/debug` tells of an event.
+/// What `/debug` shows of an event.
 #[derive(Clone, Serialize)]
 struct Seen {
     topic: String,
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         last_id: Arc::default(),
         recent: Arc::default(),
     };
-    // The program listens to its own events as any other subscriber does.
+    // The program subscribes to its own events, like any other subscriber.
     let events = hub.subscribe("report:*").await?;
     tokio::spawn(remember(events, app.recent.clone()));
     let router = Router::new()
@@ -100,7 +100,7 @@ async fn write_and_tell(hub: Hub, topic: String, order: Order) {
     }
 }
 
-/// Publishes as often as there is something to say: who reads decides how often to be told.
+/// Publishes whenever there is something new: readers decide how often they are updated.
 async fn write(hub: &Hub, topic: &str, order: &Order) -> Result<(), PublishError> {
     let started = Instant::now();
     let update = |done: u32, status: &str| {
@@ -111,7 +111,7 @@ async fn write(hub: &Hub, topic: &str, order: &Order) -> Result<(), PublishError
     };
     for page in 0..order.pages {
         hub.publish(topic, &update(page, "RUNNING")).await?;
-        // Here stands what your job does.
+        // Your job's work goes here.
         tokio::time::sleep(PAGE).await;
     }
     let last = Publish::end(EndReason::Complete);
@@ -137,7 +137,7 @@ async fn remember(mut events: Subscription, recent: Arc<Mutex<VecDeque<Seen>>>) 
     }
 }
 
-/// What the hub holds, and what came by last.
+/// What the hub holds, and the latest events.
 async fn debug(State(app): State<App>) -> Result<Json<Value>, StatusCode> {
     let counts = app.hub.counts().await;
     let counts = counts.map_err(|_: Stopped| StatusCode::SERVICE_UNAVAILABLE)?;

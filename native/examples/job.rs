@@ -1,19 +1,19 @@
-//! A background job: it knows no server, only the backend that those who watch share with it, and has no runtime.
+//! A background job. It knows no server, only the backend that it shares with its viewers, and it has no async runtime.
 //!
 //! ```text
 //! TIDEGATE_BACKEND=sqlite:/tmp/jobs.db cargo run --example web -- 127.0.0.1:8421
 //! TIDEGATE_BACKEND=sqlite:/tmp/jobs.db cargo run --example job -- 7 30000000
 //! ```
 //!
-//! Any backend will do: `redis://127.0.0.1:6379`, `postgres://user@127.0.0.1/app`. The work counts primes, and is to be
-//! seen at <http://127.0.0.1:8421/live>.
+//! Any backend will do: `redis://127.0.0.1:6379`, `postgres://user@127.0.0.1/app`. The work counts primes, and can be
+//! watched at <http://127.0.0.1:8421/live>.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tidegate::{Client, JobUpdate, Publish};
 
-/// How many numbers are looked at between two updates.
+/// How many numbers are tested between two updates.
 const STEP: u64 = 20_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,15 +44,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let to = (done + STEP).min(upto);
         primes += (done + 1..=to).filter(|number| is_prime(*number)).count() as u64;
         let options = Publish {
-            // A job of the same id may have run before.
+            // A job with the same id may have run before.
             restart: done == 0,
             ..Publish::default()
         };
         done = to;
-        // What the backend did not take is an error here, and never lost without a word.
+        // If the backend doesn't store it, this is an error: nothing is lost silently.
         client.publish_with(&topic, &update("RUNNING", done, primes), options)?;
     }
-    // The status ends the topic, and every stream of it.
+    // This status ends the topic, and every stream of it.
     client.publish(&topic, &update("COMPLETE", done, primes))?;
     client.close()?;
     Ok(())

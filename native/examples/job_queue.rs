@@ -1,4 +1,4 @@
-//! A queue of jobs, two workers, and everybody who looks on.
+//! A queue of jobs, two workers, and any number of viewers.
 //!
 //! ```text
 //! cargo run --example job_queue
@@ -28,7 +28,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 /// How many jobs are worked on at a time.
 const WORKERS: usize = 2;
 
-/// How many jobs may wait or work. Whoever orders one more is told to come back later.
+/// How many jobs may be waiting or running. Further orders are told to come back later.
 const JOBS_MAX: usize = 50;
 
 /// The most that one job may ask for.
@@ -41,20 +41,20 @@ const STEP: Duration = Duration::from_millis(80);
 struct App {
     jobs: Broadcaster,
     workers: Arc<Semaphore>,
-    /// What ends a job that waits or works, by its id.
+    /// Aborts a job that is waiting or running, by its id.
     unfinished: Arc<Mutex<BTreeMap<String, AbortHandle>>>,
     last_id: Arc<AtomicU64>,
 }
 
-/// How the work on a job went.
+/// The result of the work on a job.
 type Worked = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// What somebody wants to be done.
+/// An order for a job.
 #[derive(Deserialize)]
 struct Order {
     name: String,
     steps: u32,
-    /// What goes wrong with it half way, for you to see: `error` or `panic`.
+    /// What goes wrong with it halfway, for demonstration: `error` or `panic`.
     trouble: Option<String>,
 }
 
@@ -62,12 +62,12 @@ struct Job {
     id: String,
     order: Order,
     done: AtomicU32,
-    /// Once a worker has it.
+    /// Set once a worker has started.
     begun: OnceLock<Instant>,
 }
 
 impl Job {
-    /// Updates are whole: whoever sees only the latest one knows all.
+    /// Completes an update, so that a viewer who sees only the latest one knows everything.
     fn whole(&self, update: JobUpdate) -> JobUpdate {
         let elapsed = self.begun.get().map(|begun| begun.elapsed().as_millis());
         update
@@ -96,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     site::serve(router, &hub, "job_queue", "127.0.0.1:8431").await
 }
 
-/// Takes a job in, and answers at once with the topic to watch.
+/// Accepts a job, and answers at once with the topic to watch.
 async fn order(State(app): State<App>, Json(order): Json<Order>) -> (StatusCode, Json<Value>) {
     if order.steps == 0 || order.steps > STEPS_MAX {
         let error = json!({"error": format!("steps may be 1 to {STEPS_MAX}")});
@@ -122,14 +122,14 @@ async fn order(State(app): State<App>, Json(order): Json<Order>) -> (StatusCode,
     (StatusCode::ACCEPTED, Json(answer))
 }
 
-/// Waits for a worker, and tells of each step.
+/// Waits for a worker, and reports each step.
 async fn work(app: App, job: Arc<Job>) -> Worked {
     let tell = |update: JobUpdate| app.jobs.send(&job.id, job.whole(update));
     tell(JobUpdate::new("QUEUED")).await?;
     let _worker = app.workers.acquire().await?;
     job.begun.get_or_init(Instant::now);
     for step in 1..=job.order.steps {
-        // Here stands what your job does.
+        // Your job's work goes here.
         tokio::time::sleep(STEP).await;
         match job.order.trouble.as_deref() {
             Some("error") if step * 2 > job.order.steps => return Err("the disk is full".into()),
@@ -142,7 +142,7 @@ async fn work(app: App, job: Arc<Job>) -> Worked {
     Ok(())
 }
 
-/// Tells how a job ended, however it did.
+/// Reports how a job ended, however it did.
 async fn see_through(app: App, job: Arc<Job>, work: JoinHandle<Worked>) {
     let last = match work.await {
         Ok(Ok(())) => JobUpdate::complete(),
@@ -157,7 +157,7 @@ async fn see_through(app: App, job: Arc<Job>, work: JoinHandle<Worked>) {
     unfinished.remove(&job.id);
 }
 
-/// Calls a job off, whether it waits or works.
+/// Cancels a job, whether it is waiting or running.
 async fn cancel(State(app): State<App>, Path(id): Path<String>) -> StatusCode {
     let unfinished = app.unfinished.lock().expect("nobody panics with it");
     match unfinished.get(&id) {

@@ -1,4 +1,4 @@
-//! Events of runs, in the backend of your choice: the same program on one machine and on many.
+//! Events of runs, in the backend of your choice: the same program works on one machine and on many.
 //!
 //! ```text
 //! cargo run --example run_events
@@ -6,8 +6,8 @@
 //! curl -X POST http://127.0.0.1:8434/runs -H 'Content-Type: application/json' -d '{"name": "Small model", "steps": 60}'
 //! ```
 //!
-//! Its page is at <http://127.0.0.1:8434>. With `TIDEGATE_BACKEND` unset, or `auto`, the first that answers is taken: of
-//! `REDIS_URL`, of `DATABASE_URL`, or else an SQLite file. Programs with the same backend show the same runs.
+//! Its page is at <http://127.0.0.1:8434>. If `TIDEGATE_BACKEND` is unset or `auto`, it takes the first of these that
+//! answers: `REDIS_URL`, `DATABASE_URL`, or else an SQLite file. Programs with the same backend show the same runs.
 
 mod site;
 
@@ -28,10 +28,10 @@ use tidegate::{Event, Hub, Publish, PublishError};
 /// How long a step takes.
 const STEP: Duration = Duration::from_millis(60);
 
-/// The most steps of a run: its events are to fit into its topic's history, from which late viewers have them.
+/// The most steps of a run. Its events have to fit into its topic's history, from which late viewers get them.
 const STEPS_MAX: u32 = 120;
 
-/// A kind of rooms of this application's own: `run:ID`.
+/// This application's own kind of room: `run:ID`.
 struct RunRoom(Name);
 
 impl Room for RunRoom {
@@ -47,7 +47,7 @@ impl Room for RunRoom {
     }
 }
 
-/// What happens in a run. Nothing here replaces anything earlier: viewers want every event.
+/// An event of a run. No event replaces an earlier one: viewers need all of them.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum RunEvent {
@@ -72,7 +72,7 @@ impl RunEvent {
 struct Order {
     name: String,
     steps: u32,
-    /// The step at which it fails, for you to see.
+    /// The step at which it fails, for demonstration.
     fails_at: Option<u32>,
 }
 
@@ -80,7 +80,7 @@ type Failure = (StatusCode, String);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The choice of the backend, all of it.
+    // This line is all it takes to choose the backend.
     let hub = Hub::from_env().await?;
     if let Some(health) = hub.backend() {
         let why = hub.backend_reason().unwrap_or("nobody said why");
@@ -103,7 +103,7 @@ async fn order(
         let why = format!("steps may be 1 to {STEPS_MAX}");
         return Err((StatusCode::BAD_REQUEST, why));
     }
-    // Another program may start a run at the same time: ids that are counted would meet.
+    // Another program may start a run at the same time, so counting ids would collide.
     let mut id = [0; 6];
     getrandom::fill(&mut id)
         .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
@@ -128,7 +128,7 @@ async fn train(hub: &Hub, room: &RunRoom, order: Order) -> Result<(), PublishErr
     tell(hub, room, RunEvent::Started { name, steps }).await?;
     let mut loss = 0.0;
     for step in 1..=steps {
-        // Here stands what your run does.
+        // Your run's work goes here.
         tokio::time::sleep(STEP).await;
         if fails_at == Some(step) {
             let why = format!("the loss is not a number at step {step}");

@@ -1,4 +1,4 @@
-//! Watches a job of a server until it ends: `watch_job http://127.0.0.1:8420 job:42`.
+//! Watches a job at a server until it ends: `watch_job http://127.0.0.1:8420 job:42`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tidegate::EndReason;
 use tidegate::Flow;
 use tidegate::{Client, Event, Subscribe};
 
-/// What this watcher reads of an update; there may be more in it.
+/// The members of an update that this watcher reads; there may be others.
 #[derive(Deserialize)]
 struct Update {
     progress: Option<f64>,
@@ -39,7 +39,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 return Ok(ExitCode::from(u8::from(reason != EndReason::Complete)));
             }
             Event::Refused(error) => return Err(error.into()),
-            // What lies between is lost; the newest value follows, and nothing else matters here.
+            // What was in between is lost. The newest value follows, and nothing else matters here.
             Event::Reset { .. }
             | Event::Lagged { .. }
             | Event::Batch(_)

@@ -1,4 +1,4 @@
-//! A web server that shows jobs of other processes: all that they share is a backend.
+//! A web server that shows jobs of other processes, with which it shares nothing but a backend.
 //!
 //! ```text
 //! export TIDEGATE_BACKEND=redis://127.0.0.1:6379
@@ -7,9 +7,8 @@
 //! cargo run --example job -- 7 30000000
 //! ```
 //!
-//! Both servers show the job, at <http://127.0.0.1:8421/live> and <http://127.0.0.1:8422/live>, and both tell how it
-//! ended: `curl http://127.0.0.1:8422/jobs/7`. Which backend they found is told by
-//! `curl http://127.0.0.1:8421/live/debug`.
+//! Both servers show the job, at <http://127.0.0.1:8421/live> and <http://127.0.0.1:8422/live>, and both report how it
+//! ended: `curl http://127.0.0.1:8422/jobs/7`. `curl http://127.0.0.1:8421/live/debug` shows which backend they found.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

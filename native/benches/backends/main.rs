@@ -1,9 +1,8 @@
-//! What publishing to a backend costs, how long another process waits for what was published, and what a backend that
-//! has nothing to do costs.
+//! Measures what publishing to a backend costs, how long another process waits for a publication, and what an idle backend costs.
 //!
-//! Measured are a memory, an SQLite file in the temporary folder, a PostgreSQL and a Redis that are started for it (the
-//! first with fsync, the second without a log), and what `TIDEGATE_BENCH_BACKENDS` names besides, by addresses with spaces
-//! between (`redis://10.0.0.7 postgres://me@10.0.0.8/db`); topics `bench:*` are left there.
+//! It measures the memory backend, an SQLite file in the temporary folder, a PostgreSQL and a Redis that are started for it (the first with
+//! fsync, the second without a log), and those whose addresses `TIDEGATE_BENCH_BACKENDS` lists, separated by spaces (`redis://10.0.0.7
+//! postgres://me@10.0.0.8/db`); topics `bench:*` are left there.
 
 #[path = "../../../core/benches/harness/mod.rs"]
 mod harness;
@@ -32,14 +31,14 @@ use tokio::runtime::Runtime;
 const DELIVERIES: usize = 2_000;
 const DELIVERIES_QUICK: usize = 200;
 
-/// How many are timed that come after a pause, and how many in a quick run.
+/// How many are timed after a pause each, and how many in a quick run.
 const DELIVERIES_RARE: usize = 40;
 const DELIVERIES_RARE_QUICK: usize = 5;
 
-/// After it everything is quiet.
+/// After this time, everything is idle.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// For how long a backend with nothing to do is watched, and for how long in a quick run.
+/// How long an idle backend is watched, and how long in a quick run.
 const IDLE: Duration = Duration::from_secs(5);
 const IDLE_QUICK: Duration = Duration::from_secs(1);
 
@@ -146,7 +145,7 @@ fn idling(bench: &Bench, runtime: &Runtime, address: &str) {
     runtime.block_on(backend.close()).expect("nothing was lost");
 }
 
-/// What this process has had of the processors.
+/// The processor time that this process has used.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).expect("it has begun")

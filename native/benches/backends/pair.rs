@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::publisher::{Publisher, TOPIC, clock};
 
-/// About as much as a job tells of its progress: 110 bytes.
+/// About as much as a job reports of its progress: 110 bytes.
 const PROGRESS: &str = r#"{"done":73210,"total":180000,"unit":"files","rate":1520.4,"status":"RUNNING","line":"src/shard/websocket.rs"}"#;
 
 /// The topics that publications are spread over.
@@ -21,7 +21,7 @@ const TOPICS: usize = 64;
 /// The publications of a batch.
 pub(crate) const BATCH: usize = 64;
 
-/// The batches under way at the same time.
+/// The batches in flight at the same time.
 pub(crate) const BATCHES: usize = 4;
 
 /// Two backends on the same topics.
@@ -38,7 +38,7 @@ impl Pair {
         let (sender, heard) = unbounded_channel();
         let feed = Feed::new(move |event| {
             if let FeedEvent::Publication(publication) = event {
-                // Nobody waits for the rest when it is over.
+                // Nobody waits for the rest once the measurement is over.
                 let _ = sender.send((clock(), publication));
             }
         });
@@ -70,7 +70,7 @@ impl Pair {
         }
     }
 
-    /// As many batches at a time as `width` says, `rounds` times.
+    /// Publishes `width` batches at a time, `rounds` times.
     pub(crate) async fn publish_batches(&self, rounds: u64, width: usize) {
         for _ in 0..rounds {
             let batches = (0..width).map(|_| self.publish(&self.requests[..BATCH]));
@@ -84,7 +84,7 @@ impl Pair {
         assert!(results.iter().all(Result::is_ok), "nothing has ended");
     }
 
-    /// How long each of so many publications took within this process, one after the other.
+    /// How long each of `count` publications took within this process, one after the other.
     pub(crate) async fn deliver(&mut self, count: usize) -> Vec<Duration> {
         let request = &self.requests[..1];
         self.follow(request[0].topic.clone()).await;
@@ -133,7 +133,7 @@ impl Pair {
     }
 }
 
-/// A backend that follows a topic of which nothing is heard.
+/// A backend that follows a topic without publications.
 pub(crate) async fn open_alone(address: &str) -> Arc<dyn Backend> {
     let backend = backend_at(address);
     backend

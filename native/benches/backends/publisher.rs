@@ -1,4 +1,4 @@
-//! A process that publishes when it is told to: this program, started once more.
+//! A process that publishes on request: this program, started once more.
 
 use std::io::{BufRead as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::pair::backend_at;
 
-/// Tells this program that it is to publish, and where.
+/// The variable that makes this program the publisher, with the address to publish to.
 const PLACE: &str = "TIDEGATE_BENCH_PUBLISHES_TO";
 
 /// What the publisher publishes to.
@@ -51,7 +51,7 @@ impl Drop for Publisher {
     }
 }
 
-/// Whether this process is one that publishes.
+/// Whether this process is to be the publisher.
 pub(crate) fn is_asked_for() -> bool {
     std::env::var_os(PLACE).is_some()
 }

@@ -1,4 +1,4 @@
-//! Clients that do as little as they can with what they get.
+//! Clients that do as little as possible with what they receive.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ const TAIL_BYTES: usize = 16;
 /// Connections, read by one thread.
 pub(crate) struct Sockets {
     count: usize,
-    /// For each connection that has the last publication.
+    /// Gets a message for each connection that has received the last publication.
     over: Receiver<()>,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Sockets {
-    /// A connection for each topic, subscribed to it; those that offer it may get compressed messages.
+    /// Opens a connection for each topic, subscribed to it. Those that offer compression may get compressed messages.
     pub(crate) fn subscribe<'a>(
         address: &str,
         offers: bool,
@@ -46,7 +46,7 @@ impl Sockets {
             read_all(poll, &mut streams, |read| {
                 counted.fetch_add(read.len(), Ordering::Relaxed);
                 if is_last(read) {
-                    // Whoever waited has gone.
+                    // The receiver may be gone.
                     let _ = sender.send(());
                 }
             });
@@ -54,7 +54,8 @@ impl Sockets {
         Self { count, over, bytes }
     }
 
-    /// Waits until every connection has the last publication of its topic; gives how many bytes all of them got.
+    /// Waits until every connection has received the last publication of its topic, and returns how many bytes all of
+    /// them got.
     pub(crate) fn wait_for_last(&self) -> usize {
         assert_eq!(self.over.iter().take(self.count).count(), self.count);
         self.bytes.load(Ordering::Relaxed)
@@ -73,7 +74,7 @@ fn connect(address: &str, offers: bool, topic: &str) -> std::net::TcpStream {
     );
     stream.write_all(request.as_bytes()).expect("it takes that");
     read_until(&mut stream, b"\r\n\r\n");
-    // Answered one by one, no answer is long enough to be compressed.
+    // If answers come one by one, none is long enough to be compressed.
     send(&mut stream, r#"{"type":"hello"}"#);
     read_until(&mut stream, b"\"welcome\"");
     send(

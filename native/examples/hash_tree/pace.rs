@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-/// How much is read at once: at any reasonable pace a fraction of a second's worth.
+/// How much is read at a time: a fraction of a second's worth at any reasonable pace.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Keeps reading down to a number of bytes per second, so that other programs get the disk too.
+/// Limits reading to a number of bytes per second, so that other programs can use the disk, too.
 pub(crate) struct Pace {
     bytes_per_second: Option<u64>,
     started: Instant,
@@ -20,7 +20,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// `None`: as fast as it can.
+    /// A pace. `None`: as fast as possible.
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
         Self {
             bytes_per_second,
@@ -29,7 +29,7 @@ impl Pace {
         }
     }
 
-    /// Counts what was read, and waits until that much may have been.
+    /// Counts what was read, and waits until that much is allowed.
     #[expect(
         clippy::disallowed_methods,
         reason = "time itself is what it waits for"
@@ -43,8 +43,8 @@ impl Pace {
     }
 }
 
-/// The SHA-256 of a file. `on_read` is told of each block, in bytes, and ends the reading with
-/// `Ok(None)` when it answers `false`.
+/// The SHA-256 of a file. `on_read` is called with the size of each block, in bytes. If it returns `false`, reading
+/// ends with `Ok(None)`.
 pub(crate) fn hash_file(
     path: &Path,
     pace: &mut Pace,

@@ -37,12 +37,12 @@ pub(crate) struct Arguments {
     path: PathBuf,
 }
 
-/// What a job publishes. Each update is whole, so that the latest tells everything.
+/// What a job publishes. Each update is complete, so the latest one tells everything.
 #[derive(Clone, Serialize)]
 struct Update {
     name: String,
     status: &'static str,
-    /// Bytes that were hashed, and that there are.
+    /// Bytes hashed, and bytes in total.
     done: u64,
     total: u64,
     unit: &'static str,
@@ -53,7 +53,7 @@ struct Update {
     /// Milliseconds since 1970.
     started_at: u128,
     elapsed_ms: u64,
-    /// The file at hand, or what came out.
+    /// The current file, or the result.
     message: String,
 }
 
@@ -61,7 +61,7 @@ struct Update {
 struct Run {
     client: Client,
     prefix: String,
-    /// What one job may read; `None`: all it can.
+    /// How many bytes per second one job may read; `None`: as many as it can.
     bytes_per_second: Option<u64>,
     stopping: AtomicBool,
 }
@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn stop_when_asked(run: Arc<Run>) {
-    // Without the signal there is nothing to do but to go on to the end.
+    // If the signal can't be caught, the run just continues to its end.
     if tokio::signal::ctrl_c().await.is_ok() {
         run.stopping.store(true, Ordering::Relaxed);
     }
@@ -106,7 +106,7 @@ async fn job(run: Arc<Run>, number: usize, part: Part) -> Result<()> {
     run.client.publish(&topic, &Update::first(&part)).await?;
     let shared = Arc::clone(&run);
     let work = tokio::task::spawn_blocking(move || hash_part(&shared, number, &part, &sender));
-    // Publishing waits for the server's answer; what the work reports meanwhile is one newest update.
+    // Publishing waits for the server's answer; of the updates meanwhile, only the newest is kept.
     while updates.changed().await.is_ok() {
         let update = updates.borrow_and_update().clone();
         run.client.publish(&topic, &update).await?;
@@ -158,8 +158,8 @@ fn hash_part(run: &Run, number: usize, part: &Part, updates: &watch::Sender<Upda
     End::Complete(hex(&whole.finalize()))
 }
 
-/// Neighbours get shares of their own, three quarters to five quarters of the mean: parts are of
-/// about one size, and would all end at the same moments.
+/// Neighbours get different shares, three quarters to five quarters of the mean: parts have about the same size, and
+/// would otherwise all end at the same moment.
 fn staggered(mean: u64, number: usize) -> u64 {
     (mean * (3 + number as u64 % 3) / 4).max(1)
 }

@@ -15,7 +15,7 @@ pub(crate) struct Entry {
 /// A part of the tree that is hashed by one job: one top-level folder, or several neighbours.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// What a person calls it: `serde`, or `serde – syn` for neighbours.
+    /// Its name, for people: `serde`, or `serde – syn` for neighbours.
     pub(crate) name: String,
     pub(crate) entries: Vec<Entry>,
     pub(crate) bytes: u64,
@@ -47,8 +47,7 @@ fn collect(folder: &Path, found: &mut Vec<Entry>) -> Result<()> {
 
 /// Divides a tree into at most `parts_max` parts of about equal size, along its top-level folders.
 ///
-/// A folder that holds nothing but one folder is passed through: what is top-level is the first
-/// choice that the tree offers.
+/// A folder that contains nothing but one folder is skipped: the top level is the first one with a choice.
 pub(crate) fn parts(folder: &Path, parts_max: usize) -> Result<Vec<Part>> {
     let mut top = folder.to_path_buf();
     let mut below = children(&top)?;
@@ -98,7 +97,7 @@ fn join_neighbours(folders: Vec<Part>, parts_max: usize) -> Vec<Part> {
     let mut before = 0;
     for folder in folders {
         let bytes = folder.bytes;
-        // Folders belong together when their middles lie in the same share of the whole.
+        // Folders belong together if their midpoints are in the same share of the whole.
         let slot = (before + bytes / 2) / share;
         let last_slot = parts.len() as u64;
         match parts.last_mut() {

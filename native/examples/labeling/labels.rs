@@ -1,4 +1,4 @@
-//! The labels, in an SQLite file that servers of one machine share. Yours would be in your database.
+//! The labels, in an SQLite file that the servers of one machine share. In your application, they are in your database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate::core::presence::{Key, NodeId};
 
-/// How long a change waits for another server's.
+/// How long a change waits for another server's change.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS items (
@@ -21,7 +21,8 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS items (
     node INTEGER   -- and which server counts it
 ) STRICT";
 
-/// Whoever is not here has nothing: so what somebody had who leaves is for the others, without anybody doing anything.
+/// Items are held only by labelers who are present. So when one leaves, their item is available to others, without any
+/// cleanup.
 const GIVE: &str = "UPDATE items SET holder = ?1 WHERE item = (
     SELECT item FROM items
     WHERE label IS NULL AND (holder IS NULL OR holder = ?1 OR holder NOT IN (SELECT value FROM json_each(?2)))
@@ -39,10 +40,10 @@ pub(crate) enum Label {
     Bad,
 }
 
-/// How many labels are stored, by who counts them and whose they are.
+/// How many labels are stored, by the server that counts them and by labeler.
 pub(crate) type Stored = BTreeMap<NodeId, Vec<(Key, u64)>>;
 
-/// What people are told of what is stored.
+/// A summary of what is stored, for people.
 #[derive(Default, Serialize)]
 pub(crate) struct Summary {
     done: u32,
@@ -55,7 +56,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    /// The labels of so many items; those of a file, or of this process alone.
+    /// Opens the labels of `items` items: those in a file, or of this process only.
     pub(crate) fn open(file: Option<&Path>, items: u32) -> Result<Self> {
         let mut connection = match file {
             Some(file) => Connection::open(file)?,
@@ -74,8 +75,8 @@ impl Labels {
         })
     }
 
-    /// Gives `labeler` an item that has no label and is with nobody else who is present: the one that they have, if they
-    /// have one.
+    /// Assigns `labeler` an item that has no label and is held by nobody else who is present. If they hold one already,
+    /// it is that one.
     pub(crate) fn give(&self, labeler: &str, present: &[String]) -> Result<Option<u32>> {
         let present = json!(present).to_string();
         let connection = self.connection();
@@ -83,7 +84,7 @@ impl Labels {
         given.optional()
     }
 
-    /// Stores a label, unless the item is with somebody else or has one.
+    /// Stores a label, unless somebody else holds the item, or it has a label already.
     pub(crate) fn label(
         &self,
         item: u32,
@@ -105,7 +106,7 @@ impl Labels {
         Ok(!is_open)
     }
 
-    /// What is stored, to be counted.
+    /// What is stored, for counting.
     pub(crate) fn stored(&self) -> Result<Stored> {
         let counts = "SELECT node, labeler, count(*) FROM items WHERE label IS NOT NULL GROUP BY node, labeler";
         let connection = self.connection();
@@ -114,7 +115,7 @@ impl Labels {
         let mut stored = Stored::new();
         while let Some(row) = rows.next()? {
             let labeler: String = row.get(1)?;
-            // Only who was present has labels, and their names are keys.
+            // Only labelers who were present have labels, so their names are keys.
             if let Ok(key) = Key::new(&labeler) {
                 let node: i64 = row.get(0)?;
                 let node = NodeId::new(node.cast_unsigned());
@@ -125,7 +126,7 @@ impl Labels {
         Ok(stored)
     }
 
-    /// What is stored, to be told.
+    /// What is stored, for people.
     pub(crate) fn summary(&self) -> Result<Summary> {
         let counts = "SELECT label, labeler, count(*) FROM items WHERE label IS NOT NULL GROUP BY label, labeler";
         let connection = self.connection();

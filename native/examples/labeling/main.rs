@@ -1,5 +1,5 @@
-//! Several people label reviews, on as many servers as you like: everybody sees how far they have come and who is at it, and
-//! no label is lost or counted twice, whichever server is killed.
+//! Several people label reviews, on as many servers as you like. Everybody sees how far the work is and who takes part, and no label is
+//! lost or counted twice, whichever server is killed.
 //!
 //! ```text
 //! cargo run --example labeling
@@ -40,14 +40,14 @@ use tokio::sync::Notify;
 /// The name of the work, and the room where labelers are present.
 const WORK: &str = "labeling:reviews";
 
-/// What people say of things, one a line.
+/// Opinions about things, one per line.
 const OPINIONS: &str = include_str!("../pages/reviews.txt");
 
-/// What they say it of.
+/// The things.
 const THINGS: &str = "a lamp, a radio, a kettle, a chair, a tent, a puzzle, a mirror, a clock, a suitcase, a bicycle, \
      a toaster, a camera, a coat, a drill, a keyboard, a pillow, a guitar, a fan, a telescope, a mug";
 
-/// How often what is stored is looked at, for what a server that was killed did not tell any more.
+/// How often stored labels are read, to count those that a killed server stored but did not report.
 const READ_BACK_EVERY: Duration = Duration::from_secs(2);
 
 /// A server of the labeling.
@@ -69,7 +69,7 @@ struct App {
     room: Presence,
     labels: Arc<Labels>,
     progress: Progress,
-    /// Told when the last review may have been labelled.
+    /// Notified when the last review may have been labelled.
     last: Arc<Notify>,
 }
 
@@ -118,7 +118,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     site::serve_at(router, &hub, "labeling", &arguments.address).await
 }
 
-/// Every thing, with every opinion.
+/// Every opinion about every thing.
 fn reviews() -> impl Iterator<Item = String> {
     let things = THINGS.split(',').map(str::trim);
     things.flat_map(|thing| {
@@ -127,7 +127,7 @@ fn reviews() -> impl Iterator<Item = String> {
     })
 }
 
-/// Gives a labeler a review that nobody else has who is here. 204: none is left.
+/// Assigns a labeler a review that nobody else who is present holds. Answers 204 if none is left.
 async fn next(
     State(app): State<App>,
     Json(Who { labeler }): Json<Who>,
@@ -146,18 +146,18 @@ async fn next(
     })
 }
 
-/// Takes a label from whoever was given the review.
+/// Accepts a label from the labeler who holds the review.
 async fn label(
     State(app): State<App>,
     Json(labelling): Json<Labelling>,
 ) -> Result<StatusCode, Failure> {
-    // Of its own, because whoever asks may go away: what is stored here is counted here.
+    // In a task of its own, because the caller may disconnect: what is stored here has to be counted here.
     tokio::spawn(store_and_count(app, labelling))
         .await
         .map_err(unavailable)?
 }
 
-/// First it is stored, then it is counted: so a count never tells of what may get lost.
+/// Stores the label first, then counts it, so that nothing is counted that may still be lost.
 async fn store_and_count(app: App, labelling: Labelling) -> Result<StatusCode, Failure> {
     let Labelling {
         labeler,
@@ -184,7 +184,7 @@ async fn labelled(State(app): State<App>) -> Result<Json<Value>, Failure> {
     Ok(Json(json!(summary)))
 }
 
-/// Counts what is stored and was not told, until there is no more to do.
+/// Counts what was stored but not reported, until there is no more to do.
 async fn read_back(app: App) {
     let mut known = Stored::default();
     loop {
@@ -193,15 +193,15 @@ async fn read_back(app: App) {
             Ok(false) => {}
             Err((_, why)) => eprintln!("the labels could not be read back: {why}"),
         }
-        // Whoever has labelled the last one need not wait.
+        // After the last label, there is no need to wait.
         let _ = tokio::time::timeout(READ_BACK_EVERY, app.last.notified()).await;
     }
 }
 
-/// Whether there is no more to do.
+/// Returns whether there is no more to do.
 async fn read_back_once(app: &App, known: &mut Stored) -> Result<bool, Failure> {
     let labels = app.labels.clone();
-    // In this order: when all have a label, all are counted.
+    // In this order: if all items have labels, the counts include all of them.
     let (is_done, stored) = blocking(move || Ok((labels.is_done()?, labels.stored()?))).await?;
     if stored != *known {
         app.progress
@@ -223,7 +223,7 @@ fn tally(stored: &Stored) -> Tally {
     tally
 }
 
-/// What waits for the file does so beside what waits for the network.
+/// Runs what blocks on the file on a thread for blocking work.
 async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {

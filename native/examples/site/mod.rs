@@ -1,4 +1,4 @@
-//! What the examples' pages need: the page itself, how all of them look, and the npm package as it was built.
+//! What the examples' pages need: the page itself, the common style sheet, and the built npm package.
 
 use std::error::Error;
 use std::path::Path;
@@ -8,12 +8,12 @@ use tidegate::Hub;
 use tidegate::serve::{ServeConfig, Server, stop_signal};
 use tower_http::services::{ServeDir, ServeFile};
 
-/// What came of serving.
+/// The result of serving.
 pub(crate) type Served = Result<(), Box<dyn Error>>;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
-/// In an application of your own this is `node_modules/tidegate/dist`, or what your bundler made of it.
+/// In your own application, this is `node_modules/tidegate/dist`, or what your bundler made of it.
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pkg/dist");
 
 /// Serves an application with its page at `/`: at the address that the program was given, or else at `address`.

@@ -1,4 +1,4 @@
-//! What was said in the rooms of tasks. A chat of yours has a database for this.
+//! What was said in the rooms of tasks. A real chat keeps it in a database.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ impl Log {
         }
     }
 
-    /// What was said, and up to which position: whoever subscribes since there misses nothing and gets nothing twice.
+    /// What was said, and up to which position. Whoever subscribes from there misses nothing and gets nothing twice.
     pub(super) fn rooms(&self) -> Vec<Value> {
         let rooms = self.rooms.lock().expect("nobody panics with it");
         let told = rooms.iter().filter_map(|(topic, said)| {
@@ -47,7 +47,7 @@ impl Log {
         told.collect()
     }
 
-    /// The task of an id, if there is one. The id of something else is none.
+    /// The task with an id, if there is one.
     pub(super) fn task(&self, id: &str) -> Result<(Uuid, TaskCard), Failure> {
         let unknown = || (StatusCode::NOT_FOUND, format!("there is no task {id}"));
         let id: Uuid = id.parse().map_err(|_| unknown())?;

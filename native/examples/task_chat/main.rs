@@ -41,7 +41,7 @@ struct App {
 
 type Failure = (StatusCode, String);
 
-/// A task as its first event tells of it.
+/// A task, as its first event describes it.
 #[derive(Serialize, Deserialize)]
 struct TaskCard {
     title: String,
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
         ..Config::default()
     };
-    // Who is away for a week is still told what concerned them meanwhile.
+    // After a week away, users still get what concerned them meanwhile.
     let kept = HistoryLimits {
         count_max: 1000,
         age_max: Duration::from_secs(7 * 24 * 60 * 60),
@@ -97,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     site::serve(router, &hub, "task_chat", "127.0.0.1:8435").await
 }
 
-/// What was said so far, for whoever comes in.
+/// What was said so far, for new viewers.
 async fn rooms(State(app): State<App>, _: User) -> Json<Vec<Value>> {
     Json(app.log.rooms())
 }
@@ -118,7 +118,7 @@ async fn create(
     Ok(Json(json!({"topic": TaskRoom(id).topic().as_str()})))
 }
 
-/// Says something in a task's room. Who says it is known by their token, and not by what the page claims.
+/// Says something in a task's room. The speaker is known by their token, and not by what the page claims.
 async fn say(
     State(app): State<App>,
     user: User,
@@ -149,7 +149,7 @@ async fn complete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells those of whom a message speaks, each in their own room.
+/// Notifies those whom a message mentions, each in their own room.
 async fn mention(bus: EventBus, event: BusEvent) {
     let Ok(said) = event.parse::<Message>() else {
         return;

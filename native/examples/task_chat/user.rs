@@ -1,4 +1,4 @@
-//! Who there is, how they log in, and who makes a request.
+//! The users, how they log in, and who makes a request.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,20 +15,20 @@ use tidegate::auth::JwtVerifier;
 
 use super::{App, Failure};
 
-/// Everybody, by id.
+/// All users, by id.
 pub(super) const USERS: [(u64, &str); 3] = [(1, "ada"), (2, "ben"), (3, "cleo")];
 
 /// How long a login lasts. A connection ends with its token.
 const LOGIN: Duration = Duration::from_secs(8 * 60 * 60);
 
-/// Makes tokens and reads them, with a secret of this process. A service of several processes has one in a file.
+/// Makes and verifies tokens, with a secret of this process. A service with several processes has the secret in a file.
 #[derive(Clone)]
 pub(super) struct Logins {
     signing: EncodingKey,
     verifier: Arc<JwtVerifier>,
 }
 
-/// Whoever makes a request, by their token.
+/// The user who makes a request, according to their token.
 #[derive(Clone, Copy)]
 pub(super) struct User {
     pub(super) id: u64,
@@ -50,13 +50,13 @@ impl Logins {
         })
     }
 
-    /// What asks the hub's clients who they are.
+    /// The verifier for the hub's clients.
     pub(super) fn verifier(&self) -> Arc<JwtVerifier> {
         self.verifier.clone()
     }
 
-    /// A number as `sub` puts every connection of the user into the room `user:ID`. Pages may follow tasks, and publish
-    /// nothing: what they want to say, they say to this server.
+    /// A number as `sub` puts every connection of the user into the room `user:ID`. Pages may follow tasks, but not
+    /// publish: they send what they have to say to this server.
     fn token(&self, user: u64) -> Result<String, Failure> {
         let failed = |error: String| (StatusCode::INTERNAL_SERVER_ERROR, error);
         let until = SystemTime::now() + LOGIN;
@@ -70,7 +70,7 @@ impl Logins {
     }
 }
 
-/// Who says their name is believed: here stands how you look at a password.
+/// Believes any name. Your application checks a password here.
 pub(super) async fn login(
     State(app): State<App>,
     Json(login): Json<Login>,
@@ -99,7 +99,7 @@ impl FromRequestParts<App> for User {
         let token = token.ok_or_else(|| {
             refused("log in, and send the token as Authorization: Bearer …".to_owned())
         })?;
-        // The hub reads the same tokens by the same rules.
+        // The hub verifies the same tokens by the same rules.
         let identity = app
             .logins
             .verifier
