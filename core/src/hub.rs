@@ -71,8 +71,8 @@ pub struct Subscribed {
 
 /// The hub that owns its topics.
 ///
-/// In its order of use: [`Hub::handle_subscribe`], [`Hub::handle_publish`], [`Hub::handle_flow`],
-/// [`Hub::handle_unsubscribe`], [`Hub::handle_timeout`]; after each, [`Hub::poll_output`] until `None`.
+/// Call [`Hub::handle_subscribe`], [`Hub::handle_publish`], [`Hub::handle_flow`], [`Hub::handle_unsubscribe`] and
+/// [`Hub::handle_timeout`]; after each, drain [`Hub::poll_output`] until `None`.
 #[derive(Debug)]
 pub struct Hub<P> {
     config: HubConfig,
@@ -121,7 +121,7 @@ impl<P: Payload> Hub<P> {
     /// Publishes: appends the publication to the topic's history and hands it to all subscribers.
     ///
     /// # Errors
-    /// As [`PublishError`] says. Nothing was published then.
+    /// As [`PublishError`] says. Nothing has been published then.
     pub fn handle_publish(
         &mut self,
         now: Instant,
@@ -140,7 +140,7 @@ impl<P: Payload> Hub<P> {
     /// the parts of a request about durability and slow connections; its owner handles those.
     ///
     /// # Errors
-    /// As [`SubscribeError`] says. Nothing was subscribed then.
+    /// As [`SubscribeError`] says. There is no subscription then.
     pub fn handle_subscribe(
         &mut self,
         now: Instant,
@@ -227,7 +227,7 @@ impl<P: Payload> Hub<P> {
     /// Changes the flow of a live subscription.
     ///
     /// # Errors
-    /// When the flow is out of range; the old one stays.
+    /// If the flow is out of range; the old one stays.
     pub fn handle_flow(
         &mut self,
         now: Instant,

@@ -169,7 +169,7 @@ impl Joining {
             },
         };
         if matches!(step, Step::Gap | Step::Reset) && comes == Comes::Earlier {
-            // It is told of its loss together with the latest value, as it would be alone.
+            // It is told of its loss together with the latest value, as if it were alone.
             return Step::Nothing;
         }
         if step != Step::Nothing {

@@ -61,7 +61,7 @@ pub const ROUTES_MAX: usize = 10_000;
 /// The most tabs of one browser that a tab knows of.
 pub const TABS_MAX: usize = 256;
 
-/// The most bytes that the positions of a resuming subscription take in its frame.
+/// The most bytes that the positions of a resuming subscription may take up in its frame.
 pub const SINCE_BYTES_MAX: usize = 512 * 1024;
 
 /// The most publications that one subscription by pattern recovers. A topic beyond them is reset to its latest value.

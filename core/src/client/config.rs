@@ -35,7 +35,7 @@ pub struct ClientConfig {
     pub backoff_base: Duration,
     /// The longest wait before connecting again.
     pub backoff_max: Duration,
-    /// A connection that lasted this long makes the next wait short again.
+    /// After a connection that lasted this long, the backoff starts over.
     pub stable_after: Duration,
     /// How long a connection may take to open and to be welcomed.
     pub connect_timeout: Duration,

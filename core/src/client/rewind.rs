@@ -102,7 +102,7 @@ impl Rewind {
         !self.to_cursor && self.is_repeating() && self.starts.give_up(topic, seen)
     }
 
-    /// Whether somebody who has joined has seen more of a topic than `seen`.
+    /// Returns whether a newcomer has seen more of a topic than `seen`.
     pub(super) fn is_ahead(&self, topic: &Topic, seen: Position) -> bool {
         self.starts.are_ahead(topic, seen)
     }

@@ -10,10 +10,10 @@ use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::Topic;
 
-/// How many publications may be processed before the server is told.
+/// How many publications may be processed before an acknowledgement is sent.
 const TOLD_EVERY: usize = 32;
 
-/// How long it may take until the server is told.
+/// How long an acknowledgement may wait before it is sent.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 /// The outstanding acknowledgements of one durable subscription.

@@ -1,4 +1,4 @@
-//! A set of clocks of one node: its causal context.
+//! A set of clock values of one node: its causal context.
 
 use alloc::collections::BTreeMap;
 use core::ops::RangeInclusive;

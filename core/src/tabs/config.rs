@@ -22,7 +22,7 @@ pub enum Election {
     },
     /// A worker that the tabs share leads. This is the worker.
     Host {
-        /// Its generation, as the tab that started it was told.
+        /// Its generation, which the tab that started it has passed on.
         generation: u64,
     },
 }
@@ -56,7 +56,7 @@ pub struct TabsConfig {
     pub claim_window: Duration,
     /// The longest wait between attempts to take over; each waits up to twice as long as the one before.
     pub backoff_max: Duration,
-    /// A leadership that lasted this long makes the next wait short again.
+    /// After a leadership that lasted this long, the backoff starts over.
     pub stable_after: Duration,
     /// How often the leader checks its members; those that miss two checks in a row are dropped.
     pub roll_every: Duration,

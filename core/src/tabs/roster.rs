@@ -6,13 +6,13 @@ use super::message::TabId;
 use crate::limits::TABS_MAX;
 use crate::sorted::SortedMap;
 
-/// A tab is assumed gone once it has missed more checks in a row than this.
+/// A tab that has left this many checks in a row unanswered is assumed gone at the next one.
 const MISSED_MAX: u8 = 2;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {
     is_visible: bool,
-    /// The checks in a row that it has missed.
+    /// The checks in a row that it has not answered yet, including the latest.
     missed: u8,
 }
 

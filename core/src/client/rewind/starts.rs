@@ -75,7 +75,7 @@ impl Starts {
         after
     }
 
-    /// Whether one of them has seen more of a topic than `seen`.
+    /// Returns whether a newcomer has seen more of a topic than `seen`.
     pub(super) fn are_ahead(&self, topic: &Topic, seen: Position) -> bool {
         let mut known = self.0.iter().filter_map(|start| start.known.get(topic));
         known.any(|known| known.epoch == seen.epoch && known.offset > seen.offset)

@@ -66,7 +66,7 @@ impl<P> Subscription<P> {
         self.positions.iter().any(|(_, seen)| seen.is_awaited)
     }
 
-    /// Whether somebody for whom it goes back has seen more of a topic than has come.
+    /// Returns whether a newcomer for which it goes back has seen more of a topic than has arrived.
     pub(in crate::client) fn is_behind_joining(&self) -> bool {
         let is_ahead = |rewind: &Rewind| {
             let mut positions = self.positions.iter();

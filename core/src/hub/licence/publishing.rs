@@ -3,11 +3,11 @@
 //! If each subscriber that a topic reaches either gets every publication at once, or holds back all but the last until
 //! a deadline, and one has just been handed to them, the next needs no decision: it has the next offset, goes to the
 //! former, and replaces what the latter hold back. The core says so by granting a [`Licence`]. While the licence lasts,
-//! and as long as no deadline has passed, the host may publish payloads without a size, an end or an idempotency key
-//! that contain nothing the terminal rule reads. It reports what it has published by [`Hub::handle_handed`] before it
-//! calls the hub for anything except publishing to other topics while no deadline has passed. All licences end when the
-//! value of [`Hub::changes`] changes; that of one topic ends at the time it states, and when the hub is asked to
-//! publish to the topic.
+//! and as long as no deadline has passed, the host may publish requests without an end and an idempotency key, whose
+//! payloads have no size ([`Payload::size`] is 0) and contain nothing that the terminal rule reads. It reports what it
+//! has published by [`Hub::handle_handed`] before it calls the hub for anything except publishing to other topics while
+//! no deadline has passed. All licences end when the value of [`Hub::changes`] changes; that of one topic ends at the
+//! time it states, and when the hub is asked to publish to the topic.
 
 #[cfg(test)]
 mod tests;

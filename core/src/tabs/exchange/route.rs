@@ -349,7 +349,7 @@ mod tests {
             end: Some(crate::lifecycle::EndReason::Complete),
         });
         route.handle_publication(&last);
-        // The server is going back for somebody else, too.
+        // The server is going back for another member at the same time.
         route.is_rewinding = true;
         let since = |offset| {
             let (topic, position) = (topic.clone(), at(offset));

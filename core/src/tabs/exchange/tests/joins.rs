@@ -109,7 +109,7 @@ fn what_the_server_no_longer_keeps_of_one_topic_hides_no_loss_of_another() {
     );
 }
 
-/// Another server may have told it, while this one has no link to where topics live.
+/// The previous server may have had it, while this one has lost its link to the backend.
 #[test]
 fn who_knows_more_than_a_server_without_a_link_is_told_of_no_loss_before_that_has_one() {
     for (to, comes) in [
