@@ -1,6 +1,7 @@
-//! Clients that nobody here wrote, against the program: what docs/PROTOCOL.md says is enough for them.
+//! Third-party clients against the program: what docs/PROTOCOL.md says is enough for them.
 //!
-//! `cargo xtask test` brings them. Chromium's own `WebSocket` and `EventSource` are among the tests of the npm package.
+//! `cargo xtask test` installs them. Chromium's own `WebSocket` and `EventSource` are among the tests of the npm
+//! package.
 #![cfg(feature = "sqlite")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Thousands of connections that come and are killed in every way, and what is left of them: nothing.
+//! Thousands of connections that are opened and killed in every way leave nothing behind.
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Clients that read too slowly, and those beside them.
+//! Clients that read too slowly, and others beside them.
 
 mod support;
 

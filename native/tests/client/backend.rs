@@ -1,4 +1,4 @@
-//! The client straight at a backend, with no server in between.
+//! The client of a backend, with no server in between.
 
 use crate::support;
 use std::sync::Arc;

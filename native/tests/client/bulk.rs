@@ -1,4 +1,4 @@
-//! A client that has much to say at once: no limit of the server's turns it away for that.
+//! A client that publishes a lot at once: no limit of the server refuses it for that.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Devices that go away and come back, while servers in processes of their own are stopped and killed.
+//! Devices that disconnect and come back, while servers in separate processes are stopped and killed.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use std::collections::BTreeSet;

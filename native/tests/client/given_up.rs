@@ -1,4 +1,4 @@
-//! What is asked for by somebody who goes away meanwhile, as a task does that is aborted or out of time.
+//! Requests whose caller goes away meanwhile, as a task does that is aborted or times out.
 
 use std::pin::pin;
 use std::task::{Context, Waker};

@@ -1,4 +1,4 @@
-//! Presences of programs that are clients of a server, over real connections that really break.
+//! Presences of clients of a server, over real connections that really break.
 
 use std::sync::Arc;
 

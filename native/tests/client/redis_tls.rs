@@ -1,4 +1,4 @@
-//! Redis over TLS: what `rediss://` encrypts, and whom it trusts.
+//! Redis over TLS: what `rediss://` encrypts, and which certificates it trusts.
 #![cfg(feature = "redis")]
 
 use std::process::Command;

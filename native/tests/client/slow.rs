@@ -1,4 +1,4 @@
-//! What a subscriber wants to become of its publications while it, or its connection, is behind.
+//! What happens to the publications of a subscriber while it, or its connection, lags: its choice.
 
 use crate::support::{publish_range, served_hub, until_counts, within};
 use futures_util::{FutureExt as _, StreamExt as _};

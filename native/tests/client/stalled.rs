@@ -1,4 +1,4 @@
-//! A peer that takes nothing, while its client has more to send than the way holds.
+//! A peer that accepts nothing, while its client has more to send than the buffers on the way hold.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Clients of servers that speak TLS: whom they trust, and what they are told where they must not.
+//! Clients of servers with TLS: which certificates they trust, and the errors for those that they must not.
 #![cfg(all(feature = "tls", unix))]
 
 use crate::support::certificates::{Authority, Time};

@@ -1,4 +1,4 @@
-//! Clients whose tokens end, against real servers: what is followed goes on, and what can't be helped is told.
+//! Clients whose tokens expire, against real servers: subscriptions continue, and what can't be renewed is reported.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

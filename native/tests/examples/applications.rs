@@ -1,4 +1,4 @@
-//! The applications among the examples, each as a process of its own, used as their users do.
+//! The applications among the examples, each in a separate process, used as their users do.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use serde_json::{Value, json};

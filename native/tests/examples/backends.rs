@@ -1,4 +1,4 @@
-//! The examples that share a backend only, as processes of their own.
+//! The examples that share only a backend, in separate processes.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use crate::servers::postgres::PostgresServer;

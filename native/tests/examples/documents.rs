@@ -1,4 +1,4 @@
-//! What the documents show of the examples is what the examples are.
+//! The code that the documents show is that of the examples.
 
 use std::fs;
 use std::path::{Path, PathBuf};

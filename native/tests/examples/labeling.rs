@@ -1,4 +1,4 @@
-//! The labeling: people who share work, on servers of which some are killed.
+//! The labeling example: people share work on several servers, some of which are killed.
 #![cfg(all(feature = "redis", feature = "sqlite"))]
 
 use serde_json::{Value, json};

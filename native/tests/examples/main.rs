@@ -1,4 +1,4 @@
-//! The examples: as programs, as applications with pages, and as their documents tell them.
+//! The examples: as programs, as applications with pages, and as their documents show them.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! The task chat: rooms, notifications, and who is away.
+//! The task chat: rooms, notifications, and users who are away.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use crate::support::application::{post, post_as, serves_its_page, socket, start};

@@ -1,4 +1,4 @@
-//! Who is let in, by which way they show who they are, and what they may do then.
+//! Who is admitted, how clients authenticate, and what they may then do.
 
 use std::sync::Arc;
 use std::time::SystemTime;

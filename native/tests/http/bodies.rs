@@ -1,4 +1,4 @@
-//! Whose bodies are read, and how much of them at once.
+//! Whose bodies are read, and how much of them at a time.
 
 use std::sync::Arc;
 

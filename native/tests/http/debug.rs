@@ -1,4 +1,4 @@
-//! `GET /debug`: what is told, and to whom.
+//! `GET /debug`: what it reports, and to whom.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

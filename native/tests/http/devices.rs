@@ -1,4 +1,4 @@
-//! The devices of users who are known: each has notifications of its own, is told of, and can be forgotten by its user.
+//! The devices of authenticated users: each has its own notifications, is listed, and can be forgotten by its user.
 
 use std::sync::Arc;
 

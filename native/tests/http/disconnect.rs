@@ -1,4 +1,4 @@
-//! `POST /disconnect`: whoever may do everything ends the connections of a user, WebSockets and event streams.
+//! `POST /disconnect`: a caller with all rights ends the connections of a user, WebSockets and event streams.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

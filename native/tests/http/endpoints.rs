@@ -1,4 +1,4 @@
-//! The HTTP endpoints beside the streams: publish, health, the page, and who is let in.
+//! The HTTP endpoints besides the streams: publish, health, the page, and who may use them.
 
 use std::sync::Arc;
 

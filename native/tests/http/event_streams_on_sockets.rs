@@ -1,5 +1,5 @@
-//! Event streams that a hub writes to their sockets itself: what shows that it does, and what it does for those who don't
-//! read, and for those who come in other ways.
+//! Event streams that a hub writes to their sockets itself: how it shows that it does, and what happens to readers that stall, and to
+//! streams that arrive in other ways.
 
 use crate::support;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Server-Sent Events that are broken off and resumed.
+//! Server-Sent Events that are interrupted and resumed.
 
 use crate::support::events::Events;
 use crate::support::{end, publish_range, served_hub, served_hub_with, until_counts};

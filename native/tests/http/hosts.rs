@@ -1,4 +1,4 @@
-//! By which names a server answers that asks nobody who they are: a page may have its own name lead to its reader's machine.
+//! The host names to which a server without authentication answers: a page may make its own name resolve to its reader's machine.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tokens whose keys an identity provider has at a URL, and changes.
+//! Tokens whose keys an identity provider publishes at a URL, and changes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The endpoints over HTTP: event streams, access, what is told to who operates it.
+//! The HTTP endpoints: event streams, access, and what operators see.
 
 #[path = "../support/mod.rs"]
 mod support;

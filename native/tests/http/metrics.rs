@@ -1,4 +1,4 @@
-//! `GET /metrics`: what Prometheus is told, and who else.
+//! `GET /metrics`: what Prometheus reads, and who else may.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

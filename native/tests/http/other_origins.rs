@@ -1,4 +1,4 @@
-//! Pages of other origins that may connect: browsers let them read the answers, too.
+//! Pages of other allowed origins: browsers let them read the answers, too.
 
 use crate::support::http::{Answer, request};
 use crate::support::{config, serve};

@@ -1,4 +1,4 @@
-//! Who is present, asked for once.
+//! Who is present, read once.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How often one may publish over HTTP.
+//! The limit on the rate of publishing over HTTP.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

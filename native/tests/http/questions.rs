@@ -1,4 +1,4 @@
-//! Questions about who a client is, that take longer than the client stays.
+//! Authentication that takes longer than the client stays.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What topics have published, asked for once.
+//! What topics have published, read once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! What a ticket opens, and how long.
+//! What a ticket opens, and for how long.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

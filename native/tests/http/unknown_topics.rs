@@ -1,4 +1,4 @@
-//! Who may not have a topic learns nothing of whether there is one.
+//! A client without the right to a topic doesn't learn whether it exists.
 
 use std::sync::Arc;
 

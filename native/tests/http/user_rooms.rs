@@ -1,4 +1,4 @@
-//! The rooms of users: who gets into them by an event stream, and how a notification socket shows that it lives.
+//! The rooms of users: which event streams are in them, and how a notification socket is kept alive.
 
 use std::sync::Arc;
 

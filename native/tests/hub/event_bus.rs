@@ -1,4 +1,4 @@
-//! Events by type, in rooms: who is called, for what, and what a handler that fails costs the others.
+//! Events by type, in rooms: which handlers are called, for what, and what a failing handler costs the others.
 
 use std::sync::Arc;
 use std::time::Duration;

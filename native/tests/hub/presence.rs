@@ -1,4 +1,4 @@
-//! Who is here, as WebSocket clients and applications are told.
+//! Who is present, as WebSocket clients and applications see it.
 
 use crate::support;
 use std::sync::Arc;

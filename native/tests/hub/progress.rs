@@ -1,4 +1,5 @@
-//! Progress that several servers count: in one process, at one SQLite file, and at a Redis with a server that is killed.
+//! Progress that several servers count: in one process, at one SQLite file, and at a Redis with a server that is
+//! killed.
 #![cfg(all(feature = "redis", feature = "sqlite"))]
 
 use std::collections::BTreeMap;

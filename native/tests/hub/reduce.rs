@@ -1,4 +1,4 @@
-//! Conflation by a function of the subscriber's own: at a hub, at a client of it, and at a client of a server.
+//! Conflation with a function of the subscriber's own: at a hub, at a client of it, and at a client of a server.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A hub with several shards is one hub: whoever is at whichever shard hears and sees the same.
+//! A hub with several shards acts as one hub: clients of any shard get the same.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

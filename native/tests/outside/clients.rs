@@ -1,4 +1,4 @@
-//! One way to drive them all: each is a process that prints what it is sent.
+//! One driver for all of them: each is a process that prints what it is sent.
 
 use std::path::PathBuf;
 use std::process::Stdio;

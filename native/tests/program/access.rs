@@ -1,4 +1,4 @@
-//! Whom the program lets in, as its users say it.
+//! Who may connect to the program, as its users configure it.
 
 use crate::support::eventually;
 use crate::support::http::request;

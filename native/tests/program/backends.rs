@@ -1,4 +1,4 @@
-//! The program and backends: which one it takes, what it says of it, and working without a server.
+//! The program and backends: which one it chooses, what it reports of it, and working without a server.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What `deploy/` holds: that each file says what the program takes, and does what it says.
+//! The files in `deploy/`: each uses options that the program accepts, and does what it says.
 
 mod image;
 mod proxy;

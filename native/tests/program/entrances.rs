@@ -1,4 +1,4 @@
-//! Where the program listens: Unix sockets, sockets that it inherits, TLS; and what it does when there are no files left.
+//! Where the program listens: Unix sockets, inherited sockets, TLS; and what it does at the limit of open files.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,5 @@
-//! Every limit: that it has a default, a flag, a variable and a key, that its metric counts when it is reached, and that
-//! whoever reaches it is told so by a documented code.
+//! Every limit: it has a default, a flag, a variable and a key, its metric counts when it is reached, and a client that
+//! reaches it gets a documented code.
 
 mod reach;
 mod reach_time;

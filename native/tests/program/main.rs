@@ -1,4 +1,4 @@
-//! The program: its commands, its options, its ways in, and what others publish through it.
+//! The program: its commands, its options, its listeners, and what others publish through it.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! What the program tells those who operate it: systemd, and whoever reads its log.
+//! What the program reports to operators: through systemd, and in its log.
 
 #![cfg(unix)]
 

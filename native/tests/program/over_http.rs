@@ -1,4 +1,4 @@
-//! Plain HTTP at servers that share a Redis: what is published at one is read at another, which follows nothing.
+//! Plain HTTP at servers that share a Redis: what is published at one can be read at another that follows nothing.
 #![cfg(feature = "redis")]
 
 use crate::servers::redis::RedisServer;

@@ -1,4 +1,4 @@
-//! `--payload-bytes` is one limit: of what is published, and of rows and raw messages that others put into a backend.
+//! `--payload-bytes` is one limit for everything: publications, and rows and raw messages that others put into a backend.
 #![cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use crate::servers::postgres::PostgresServer;

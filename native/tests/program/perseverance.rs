@@ -1,4 +1,4 @@
-//! What commands make of what they are refused, of what is strange, and of a server that goes.
+//! How commands react to refusals, to unexpected answers, and to a server that goes away.
 
 use std::process::Stdio;
 

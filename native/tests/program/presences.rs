@@ -1,4 +1,4 @@
-//! Who is here, across servers in processes of their own that a Redis connects: they are killed, and told to stop.
+//! Who is present, across servers in separate processes that share a Redis, while they are killed and stopped.
 #![cfg(feature = "redis")]
 
 use std::time::{Duration, Instant};

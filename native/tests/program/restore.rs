@@ -1,4 +1,4 @@
-//! What a restored backup does to those who resume.
+//! What a restored backup does to clients that resume.
 #![cfg(all(unix, feature = "postgres", feature = "redis", feature = "sqlite"))]
 
 use crate::servers::postgres::PostgresServer;

@@ -1,4 +1,4 @@
-//! What must not be in a log: whatever opens a door.
+//! What must never be in a log: anything that grants access.
 
 use std::path::Path;
 

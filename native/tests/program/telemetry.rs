@@ -1,4 +1,4 @@
-//! The log at an OpenTelemetry collector: it arrives there, and the server does not depend on it.
+//! The log at an OpenTelemetry collector: it arrives there, and the server doesn't depend on it.
 
 #![cfg(all(unix, feature = "opentelemetry"))]
 

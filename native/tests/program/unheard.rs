@@ -1,4 +1,4 @@
-//! The program, where nobody reads what it says: its exit status stays what it is.
+//! The program when nobody reads its output: its exit status stays the same.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a command line or the environment, and what only looks so.
+//! Errors in a command line or the environment, and what only looks like one.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,5 +1,5 @@
-//! A key that interrupts the command reaches whoever started `tidegate run`, too: what is around it ends, or goes on, as
-//! around the command itself.
+//! A key that interrupts the command also reaches the parent of `tidegate run`: it ends or continues as it would around
+//! the command itself.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;

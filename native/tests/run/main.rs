@@ -1,4 +1,4 @@
-//! What a command's output becomes, and what a terminal shows.
+//! What happens to a command's output, and what a terminal shows.
 
 #![cfg(unix)]
 

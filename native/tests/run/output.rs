@@ -1,4 +1,4 @@
-//! `tidegate run` leaves what a command reads and writes as it is.
+//! `tidegate run` doesn't change what a command reads and writes.
 #![cfg(unix)]
 
 use std::io::{Read, Write};

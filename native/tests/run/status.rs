@@ -1,4 +1,4 @@
-//! What `tidegate run` publishes about a command, and how it ends itself.
+//! What `tidegate run` publishes about a command, and how it exits itself.
 #![cfg(unix)]
 
 use crate::run_support;

@@ -1,4 +1,4 @@
-//! `tidegate sub` on a terminal: jobs are bars, what has ended stays, and nothing of others' reaches the terminal as a command.
+//! `tidegate sub` on a terminal: jobs are bars, what has ended stays, and texts of others can't act as commands to the terminal.
 #![cfg(unix)]
 
 use crate::run_support::desk::Desk;

@@ -1,4 +1,4 @@
-//! `tidegate top` on a terminal: it shows what there is, and leaves the terminal as it was.
+//! `tidegate top` on a terminal: it shows the topics, and leaves the terminal as it was.
 #![cfg(unix)]
 
 use crate::run_support::Server;

@@ -1,4 +1,4 @@
-//! A terminal with the program on it.
+//! A terminal in which the program runs.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};

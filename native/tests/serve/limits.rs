@@ -1,4 +1,5 @@
-//! The serving loop and those who are slow, many or malicious: what is cut is counted, and costs others nothing.
+//! The serving loop and clients that are slow, numerous or malicious: cut connections are counted, and cost others
+//! nothing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! TLS that ends in the server, with clients that nobody here wrote, and certificates that are replaced.
+//! TLS that is terminated by the server, with third-party clients, and certificates that are replaced.
 #![cfg(all(feature = "tls", unix))]
 
 use crate::support;

@@ -1,4 +1,4 @@
-//! Messages are compressed for clients that offered it, once and for all of them.
+//! Messages are compressed for clients that offer it, once for all of them.
 
 use crate::support::{config, serve, within};
 use flate2::{Decompress, FlushDecompress};

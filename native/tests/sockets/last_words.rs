@@ -1,4 +1,4 @@
-//! What a client is told last reaches it, also when it sends at the time and the server closes.
+//! The server's last message reaches a client that is still sending when the server closes.
 
 use std::sync::Arc;
 

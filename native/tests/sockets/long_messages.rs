@@ -1,4 +1,4 @@
-//! Clients whose messages take longer than they may be silent.
+//! Clients whose messages take longer than clients may be silent.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! WebSockets: what goes over them, how they break, and those that read too slowly.
+//! WebSockets: what they carry, how they break, and those that read too slowly.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! A browser's connection whose place another one takes, at another shard or another server.
+//! A browser's connection that is replaced by another one, at another shard or another server.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The WebSocket endpoint's transport: bytes that are well or badly formed, connections that come and go.
+//! The WebSocket endpoint's transport: well-formed and malformed bytes, connections that come and go.
 
 use crate::support;
 use crate::support::socket::Socket;

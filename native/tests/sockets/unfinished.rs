@@ -1,4 +1,4 @@
-//! Messages that never become complete: what they may hold of the server's memory together.
+//! Messages that are never completed: how much of the server's memory they may hold together.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! In which order a publication and its answer leave a shard.
+//! The order in which a publication and its answer leave a shard.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The applications among the examples, as processes that are asked by HTTP and followed by WebSocket.
+//! The applications among the examples, as processes that tests use over HTTP and WebSocket.
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Certificates, by OpenSSL: those that sign themselves, and those of an authority.
+//! Certificates, made by OpenSSL: self-signed ones, and those of an authority.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A client of Server-Sent Events that shows what is sent as it is.
+//! A client of Server-Sent Events that shows exactly what is sent.
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};

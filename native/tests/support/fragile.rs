@@ -1,4 +1,4 @@
-//! A backend that is away whenever a test says so, and does not take everything.
+//! A backend that fails whenever a test says so, and refuses some publications.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Requests over a plain socket, and what came back.
+//! Requests over a plain socket, and their answers.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

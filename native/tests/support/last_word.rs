@@ -1,4 +1,4 @@
-//! A raw client that goes on sending while the server ends the connection, and what it is told last.
+//! A raw client that keeps sending while the server ends the connection, and the last message that it gets.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;

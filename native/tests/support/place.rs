@@ -1,4 +1,4 @@
-//! An address that is kept, so that a server can go and come back, and nobody else is found there meanwhile.
+//! A reserved address, so that a server can stop and come back, and nothing else listens there meanwhile.
 
 use tokio::net::TcpSocket;
 

@@ -1,4 +1,4 @@
-//! An identity provider, whose keys a test changes, and which counts how often they are fetched.
+//! An identity provider whose keys a test can change, and which counts how often they are fetched.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A way to a server that can be broken off, or blocked.
+//! A proxy to a server that can be cut or blocked.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A WebSocket client that shows the frames as they are.
+//! A WebSocket client that shows frames exactly as they are.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The image, and the composition with Redis.
+//! The image, and the Compose file with Redis.
 
 use std::collections::BTreeMap;
 use std::path::Path;

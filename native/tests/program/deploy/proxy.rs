@@ -1,4 +1,4 @@
-//! nginx in front of a server, by the example.
+//! nginx in front of a server, with the example configuration.
 
 use std::path::Path;
 use std::process::Stdio;

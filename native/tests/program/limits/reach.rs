@@ -1,4 +1,4 @@
-//! How limits of number and size are reached, each as a client would that means no harm.
+//! Reaches the limits of number and size, each as a well-meaning client would.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How limits of time are reached. Each is waited for at the server, which may take as long as it likes.
+//! Reaches the limits of time. Each is awaited at the server, however long that takes.
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
