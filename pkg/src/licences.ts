@@ -33,7 +33,7 @@ export class Licences {
   /** When the last publication that the core does not know of arrived. */
   #heardMs = 0;
 
-  /** `now` is the time at which a frame arrives. */
+  /** `now` is the time at which a frame arrives, or up to two milliseconds earlier. */
   constructor(now: () => number) {
     this.#now = now;
   }

@@ -15,8 +15,8 @@ import type { Update } from './types.js';
  */
 export interface ReceptionEvents {
   now(): number;
-  /** As `now`, or a little before: see `task-clock.ts`. */
-  readonly taskNow: () => number;
+  /** As `now`, or a little earlier, but cheaper: see `task-clock.ts`. */
+  readonly lately: () => number;
   /** The hub, without telling it first what was handed on. */
   hub(): TabHub;
   /** Reads the records of a call. `published`: the slot of the publication that was passed to it. */
@@ -40,7 +40,7 @@ export class Reception {
 
   constructor(events: ReceptionEvents) {
     this.#events = events;
-    this.#licences = new Licences(events.taskNow);
+    this.#licences = new Licences(events.lately);
   }
 
   /** Processes a message of the server. */

@@ -1,4 +1,6 @@
-/** The platform's time, for functions that are called so often that reading the clock each time would cost too much. */
+/**
+ * The platform's time for what is called more often than asking for it is cheap.
+ */
 
 import { type Host, systemHost } from './host.js';
 
@@ -10,17 +12,25 @@ let toldMs = 0;
 let callsLeft = 0;
 let isEnding = false;
 
-/** The clock that was read last. Tests replace the platform's by a fake one, and restore it. */
-let clock: (() => number) | undefined;
 /**
- * Whether that clock has shown fractions of a millisecond. Fake clocks stand still at whole ones, and are never cached.
+ * Tests replace the platform's clock, and put it back. Browsers take as long to find `performance` as to read the time, so a
+ * replaced clock is noticed by the timers and dates that are replaced along with it.
  */
+let timers: typeof setTimeout | undefined;
+let dates: DateConstructor | undefined;
+
+/** Whether the clock has shown fractions of a millisecond. The clocks of tests stand still on whole ones. */
 let isFine = false;
+
+function isReplaced(): boolean {
+  return setTimeout !== timers || Date !== dates;
+}
 
 function read(): number {
   const now = performance.now();
-  if (performance.now !== clock) {
-    clock = performance.now;
+  if (isReplaced()) {
+    timers = setTimeout;
+    dates = Date;
     isFine = false;
   }
   isFine ||= !Number.isInteger(now);
@@ -33,7 +43,7 @@ function end(): void {
 }
 
 function taskNow(): number {
-  if (callsLeft === 0 || performance.now !== clock || !isFine) {
+  if (callsLeft === 0 || !isFine || isReplaced()) {
     toldMs = read();
     callsLeft = CALLS_MAX;
     if (!isEnding) {
@@ -46,8 +56,8 @@ function taskNow(): number {
 }
 
 /**
- * A clock of `host` that may lag a little. For the platform, one reading serves several calls within a task: no timer
- * fires in between anyway.
+ * Tells the time of a host or, where the host is the platform, when its current task read the clock. No timer fires within a task
+ * anyway, so one reading serves several calls.
  *
  * @internal
  */
@@ -55,26 +65,47 @@ export function taskClock(host: Host): () => number {
   return host === systemHost ? taskNow : () => host.now();
 }
 
+/** The millisecond, by the clock for dates, in which the time was read: that clock is coarser, but answers sooner. */
 let readAt = Number.NaN;
-let readMs = 0;
+/** Bounds of the time in that millisecond: whole numbers, which engines store in place; other numbers need memory of their own. */
+let floorMs = 0;
+let ceilingMs = 0;
 
-/** Reads the clock once per millisecond of `Date.now()`, which is coarser but faster to read. */
-function millisecondNow(): number {
+/** Reads the clock once in each millisecond; a clock of tests every time, because the one for dates need not follow it. */
+function readOnce(): void {
   const at = Date.now();
-  if (at !== readAt || performance.now !== clock) {
+  if (at !== readAt || !isFine || isReplaced()) {
     readAt = at;
     const now = read();
-    readMs = isFine ? Math.ceil(now) + 1 : now;
+    floorMs = isFine ? Math.floor(now) : now;
+    ceilingMs = isFine ? floorMs + 2 : now;
   }
-  return readMs;
+}
+
+function floorNow(): number {
+  readOnce();
+  return floorMs;
+}
+
+function ceilingNow(): number {
+  readOnce();
+  return ceilingMs;
 }
 
 /**
- * A clock of `host` that is never behind: for the platform, it is up to two milliseconds ahead. Its readings are whole
- * numbers there, which engines store in place, while they box fractions.
+ * Tells a time of a host that has come: now or, where the host is the platform, up to two milliseconds earlier.
+ *
+ * @internal
+ */
+export function floorClock(host: Host): () => number {
+  return host === systemHost ? floorNow : () => host.now();
+}
+
+/**
+ * Tells a time of a host that is not past: now or, where the host is the platform, up to two milliseconds later.
  *
  * @internal
  */
 export function ceilingClock(host: Host): () => number {
-  return host === systemHost ? millisecondNow : () => host.now();
+  return host === systemHost ? ceilingNow : () => host.now();
 }

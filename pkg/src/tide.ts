@@ -21,7 +21,7 @@ import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { TabsPart } from './tabs/membership.js';
 import { onceOnline } from './tabs/reachable.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
-import { taskClock } from './task-clock.js';
+import { floorClock } from './task-clock.js';
 import type {
   ConnectOptions,
   Listening,
@@ -46,7 +46,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   readonly #transport: Transport;
   readonly #reception = new Reception({
     now: () => this.host.now(),
-    taskNow: taskClock(this.host),
+    lately: floorClock(this.host),
     hub: () => super.machine(),
     read: (count, published) => this.read(count, published),
     reached: () => this.reached(),
