@@ -100,8 +100,7 @@ export function typedError({ code, message, pattern }: PlainError): TidegateErro
 }
 
 /**
- * Reports an error that nobody is there to catch, such as one that a handler threw, as uncaught, without interrupting
- * the caller.
+ * Reports an error as uncaught, such as one that a handler threw, without interrupting the caller.
  *
  * @internal
  */

@@ -9,7 +9,7 @@ import { endCode, isCount } from './options.js';
 import type { Slots } from './slots.js';
 import type { EndReason } from './types.js';
 
-/** How many wildcard patterns are numbered before all numbers are dropped and given anew. */
+/** How many wildcard patterns are numbered before numbering starts over. */
 const PATTERNS_MAX = 1024;
 
 /** @internal */

@@ -224,7 +224,7 @@ export class TideProgressElement extends Base {
     }
   }
 
-  /** Subscribes anew at the end of the task, once for however many changes. */
+  /** Subscribes again at the end of the task, once for all changes in it. */
   #restartSoon(): void {
     if (!this.#isRestartDue) {
       this.#isRestartDue = true;

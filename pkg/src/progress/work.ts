@@ -9,11 +9,11 @@ export interface Work {
   readonly done: number;
   /** The total amount. */
   readonly target: number | undefined;
-  /** What is left of the target, or else of what was queued. */
+  /** The amount left of the target; without a target, of what was queued. */
   readonly remaining: number | undefined;
-  /** What was queued and is not done yet. */
+  /** The amount that was queued and is not done yet. */
   readonly queued: number;
-  /** How many are working. */
+  /** The number of active workers. */
   readonly active: number;
   /** The amount done per hour, at the speed of the last minutes. */
   readonly perHour: number;

@@ -1,4 +1,4 @@
-//! Topics in memory do what every backend does.
+//! Topics in memory keep the promises of every backend.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What two hubs on one backend promise when nothing goes wrong.
+//! Two hubs that share a backend while nothing goes wrong.
 
 use std::sync::Arc;
 

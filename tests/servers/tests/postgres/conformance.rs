@@ -1,4 +1,4 @@
-//! Topics in a PostgreSQL database do what every backend does.
+//! Topics in a PostgreSQL database keep the promises of every backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tidegate_server_tests::servers::shared::{Running, Shared};
 
 static SERVER: Shared<PostgresServer> = Shared::new();
 
-/// A schema of the server that all tests here share.
+/// A schema on the server that all tests here share.
 struct InPostgres {
     url: String,
     keep: Keep,

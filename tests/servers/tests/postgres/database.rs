@@ -27,7 +27,7 @@ async fn closing_leaves_no_connection() {
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate'";
     assert_eq!(server.sql(count), "2");
     backend.close().await.expect("closed");
-    // The server notices the end of a connection in its own time.
+    // The server takes a moment to notice that a connection has ended.
     server.wait_until_left_alone();
     assert!(matches!(
         backend.probe().await,
@@ -80,7 +80,7 @@ async fn what_is_missing_is_shown_and_can_be_added_by_somebody_else() {
     server.sql(&migration);
     assert_eq!(owner.migration().await.expect("reachable"), None);
     server.sql("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC");
-    // What it says is what it takes, one right after the other or all at once.
+    // Each error must list all grants that are still missing.
     let text = refusal(&url).await;
     let (_, grants) = text.split_once("run: ").expect("what to do");
     let grants: Vec<&str> = grants.split_inclusive(';').collect();
@@ -247,7 +247,7 @@ async fn a_transaction_that_holds_the_table_makes_nobody_queue_up_behind_the_mig
     assert!(error.to_string().contains("lock timeout"), "{error}");
     application.run("COMMIT;");
     Heard::open(&backend).await;
-    // What was inserted before the migration is old.
+    // Rows from before the migration are not published.
     let excerpt = backend.read(&topic("a"), None).await.expect("read");
     assert!(excerpt.publications.is_empty());
 }
@@ -279,7 +279,7 @@ async fn tls_is_used_and_the_server_checked_as_the_address_says() {
     let named = server.url().replace("127.0.0.1", "localhost");
     let file = folder.join("server.crt");
     let file = file.display();
-    // Reloading takes the server a moment.
+    // The server takes a moment to reload.
     server.wait_for("SHOW ssl", "on");
     for (url, is_encrypted) in [
         (format!("{named}?sslmode=disable"), "f"),
@@ -308,7 +308,8 @@ async fn tls_is_used_and_the_server_checked_as_the_address_says() {
     }
 }
 
-/// Logical replication and dumps of the tables alone leave it behind. What is published then would lie behind every reader.
+/// Logical replication, and dumps of the tables alone, leave the sequence behind. New publications would then get
+/// positions that every reader has passed already.
 #[tokio::test]
 async fn a_sequence_behind_its_tables_is_brought_up() {
     let server = PostgresServer::start();
@@ -352,7 +353,7 @@ async fn a_sequence_behind_its_tables_is_brought_up() {
     assert!(heard.rest().is_empty());
 }
 
-/// A page of a listing costs the same wherever it begins, and whatever the planner knows of the tables.
+/// Every page of a listing costs the same, wherever it begins, and whatever statistics the planner has.
 #[tokio::test]
 async fn the_last_page_of_a_listing_reads_no_more_than_the_first() {
     const TOPICS: usize = 5000;
@@ -374,7 +375,7 @@ async fn the_last_page_of_a_listing_reads_no_more_than_the_first() {
     ] {
         server.sql(&format!("ALTER ROLE tidegate SET {settings}; ANALYZE"));
         Heard::open(&backend).await;
-        // Counted when a session ends.
+        // The statistics are counted when a session ends.
         backend.close().await.expect("closed");
         server.wait_until_left_alone();
         let before: usize = server.sql(read).parse().expect("a number");

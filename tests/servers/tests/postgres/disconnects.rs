@@ -1,4 +1,4 @@
-//! Servers that tell each other by a PostgreSQL whose connections are ended.
+//! Servers that tell each other through a PostgreSQL which users to disconnect.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Topics in PostgreSQL when the server dies, hangs, or stands behind a pooler.
+//! Topics in PostgreSQL when the server dies, hangs, or is behind a pooler.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ async fn what_is_repeated_after_a_kill_under_load_is_stored_once() {
             }
             unreachable!("the server is killed");
         });
-        // In the midst of it.
+        // While the link is in use.
         backend.follow(&[pattern("a")]).await.expect("followed");
         heard.publication().await;
         server.kill();
@@ -120,7 +120,7 @@ async fn a_server_that_hangs_is_noticed_within_the_timeout() {
     );
     assert!(backend.probe().await.is_err());
     server.resume();
-    // It may need longer than that to be itself again.
+    // The server may need longer than that to recover.
     let patient = Postgres::new(&server.patient_url(), Keep::default()).expect("an address");
     Heard::open(&patient).await;
     patient.probe().await.expect("it answers");
@@ -137,7 +137,7 @@ async fn connections_that_an_administrator_ends_are_noticed() {
         matches!(error, BackendError::Unreachable { .. }),
         "{error:?}"
     );
-    // The other connection ends with it.
+    // The backend's other connection ends, too.
     server.wait_until_left_alone();
     let _again = Heard::open(&backend).await;
     backend.probe().await.expect("it answers");
@@ -161,13 +161,13 @@ async fn tables_that_are_dropped_while_running_are_noticed_and_made_again() {
     assert_eq!(position.offset, 1);
 }
 
-/// The same address with little patience.
+/// The same address with a short timeout.
 fn impatient(patient: &str) -> String {
     let (address, _) = patient.split_once("timeout_ms=").expect("an option");
     format!("{address}timeout_ms=500")
 }
 
-/// Waits with a backend for a table that is locked, again and again: while it is still locked, no session waits any more.
+/// Lets backends wait for a locked table, again and again: even while it is locked, no session may be left waiting.
 async fn locked_table_leaves_no_sessions(server: &PostgresServer, url: &str) {
     let first = backend(url);
     let _heard = Heard::open(&first).await;

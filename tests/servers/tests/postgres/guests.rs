@@ -7,7 +7,7 @@ use tidegate_server_tests::servers::postgres::PostgresServer;
 fn inside(
     server: &PostgresServer,
 ) -> Inside<impl Fn(Keep) -> Postgres, impl Fn(&str) -> usize, impl Fn()> {
-    // It trims what is a moment old.
+    // It trims rows after a moment.
     let url = format!("{}&stall_ms=1", server.patient_url());
     Inside {
         backend: move |keep| Postgres::new(&url, keep).expect("an address"),

@@ -1,4 +1,4 @@
-//! Anything can publish: rows that others insert into the table, with the real `psql`.
+//! Any program can publish by inserting rows into the table: tested with the real `psql`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

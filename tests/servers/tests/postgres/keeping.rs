@@ -1,4 +1,4 @@
-//! What is deleted from PostgreSQL, and what stays.
+//! Which rows are deleted from PostgreSQL, and which stay.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::servers::postgres::PostgresServer;
 use tidegate_tests::{pattern, topic};
 
-/// A backend that trims what is a moment old.
+/// A backend that trims rows after a moment.
 async fn open(server: &PostgresServer, keep: Keep) -> Postgres {
     let url = format!("{}&stall_ms=1", server.patient_url());
     let backend = Postgres::new(&url, keep).expect("an address");
@@ -38,7 +38,7 @@ async fn publish_many(backend: &Postgres, name: &str, count: usize) -> Position 
     answers[count - 1].expect("stored")
 }
 
-/// Our functions in the database.
+/// Tidegate's functions in the database.
 const PUBLISH: &str = "tidegate_pubsub_events_publish_3";
 const TRIM: &str = "tidegate_pubsub_events_trim_3";
 
@@ -66,7 +66,7 @@ async fn rows_beyond_the_limits_go_and_the_latest_and_old_rows_stay() {
     publish_many(&backend, "c", 50).await;
     server.wait_for(
         "SELECT string_agg(channel || ' ' || count, ', ' ORDER BY channel) FROM (SELECT channel, count(*) FROM pubsub_events WHERE seq > 0 GROUP BY channel) c",
-        // Of 100 bytes each; and the one with the key, for a while.
+        // Rows have 100 bytes each; the one with the key stays for a while.
         "a 3, b 1, c 4",
     );
     assert_eq!(
@@ -78,7 +78,7 @@ async fn rows_beyond_the_limits_go_and_the_latest_and_old_rows_stay() {
     assert_eq!(backend.publish(&[keyed]).await.expect("answered")[0], first);
 }
 
-/// As servers publish: a key is remembered for a while, and with it its row.
+/// As servers publish, with idempotency keys: a key is remembered for a while, and its row with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn rows_with_keys_go_once_those_are_forgotten_though_nothing_more_is_published() {
     let server = PostgresServer::start();
@@ -93,7 +93,7 @@ async fn rows_with_keys_go_once_those_are_forgotten_though_nothing_more_is_publi
     publish_many(&backend, "b", 50).await;
     let counts = "SELECT string_agg(channel || ' ' || count, ', ' ORDER BY channel) FROM (SELECT channel, count(*) FROM pubsub_events GROUP BY channel) c";
     server.wait_for(counts, "a 50, b 10");
-    // Of a clock that was ahead.
+    // As from a clock that was ahead.
     publish_many(&backend, "c", 1).await;
     server.sql(
         "UPDATE pubsub_events SET placed_at = placed_at + interval '1 year' WHERE channel = 'c';
@@ -119,7 +119,7 @@ async fn what_has_grown_old_goes_though_nothing_more_is_published() {
     );
 }
 
-/// What a user's room keeps is no reason to keep more of all other topics.
+/// A long history of one topic must not make other topics keep more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn each_topic_is_trimmed_and_forgotten_by_its_own_rule() {
     let server = PostgresServer::start();
@@ -201,7 +201,7 @@ async fn who_stood_still_for_too_long_is_told_of_what_went_meanwhile() {
     let backend = open(&server, Keep::default()).await;
     let mut heard = Heard::open(&backend).await;
     backend.follow(&[pattern("a")]).await.expect("followed");
-    // Published and trimmed at once for whoever reads.
+    // In one transaction, so that readers never see the rows untrimmed.
     server.sql(&format!(
         "BEGIN;
          SELECT {PUBLISH}(ARRAY['a', 'a'], ARRAY['1', '2'], ARRAY[1, 1], ARRAY[NULL, NULL], ARRAY[NULL, NULL],
@@ -220,7 +220,7 @@ async fn who_stood_still_for_too_long_is_told_of_what_went_meanwhile() {
     assert!(heard.rest().is_empty());
 }
 
-/// Rows of the topics `t:0` to `t:3`, which were published to long ago.
+/// Inserts old rows of the topics `t:0` to `t:3`.
 fn insert_old(server: &PostgresServer, count: usize) {
     server.sql(&format!(
         "INSERT INTO tidegate_pubsub_events_topics
@@ -231,7 +231,7 @@ fn insert_old(server: &PostgresServer, count: usize) {
     ));
 }
 
-/// So that no statement takes long, however much there is to be deleted.
+/// No statement may take long, however much there is to delete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_statement_deletes_more_than_so_many_rows() {
     let server = PostgresServer::start();
@@ -246,7 +246,7 @@ async fn no_statement_deletes_more_than_so_many_rows() {
     for left in (4..=400).rev().step_by(30).skip(1).chain([4]) {
         let next = server.sql(age);
         assert_eq!(count(), left, "{next}");
-        // The oldest of a topic go first: what is left has no holes.
+        // The oldest rows of a topic are deleted first, so that its history has no gaps.
         let holes = "SELECT count(*) FROM (SELECT max(\"offset\") - min(\"offset\") + 1 - count(*) AS missing, max(\"offset\") AS top
             FROM pubsub_events GROUP BY channel) c WHERE missing > 0 OR top < 100";
         assert_eq!(server.sql(holes), "0");
@@ -284,7 +284,7 @@ async fn many_that_are_too_old_at_once_go() {
     server.wait_for("SELECT count(*) FROM pubsub_events", "4");
 }
 
-/// Nobody waits for what is deleted: the calls behind it must not be given up for it.
+/// The calls queued behind a trim must not time out because of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_trim_that_takes_too_long_is_cancelled_and_the_link_stands() {
     let server = PostgresServer::start();
@@ -308,7 +308,8 @@ async fn a_trim_that_takes_too_long_is_cancelled_and_the_link_stands() {
     assert!(heard.rest().is_empty());
 }
 
-/// What a connection carries out next waits for what it carries out now: a trim that stands behind somebody's publication has not begun.
+/// A connection runs one statement at a time: a trim that is queued behind a publication has not begun, so its time
+/// limit must not run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_publication_that_takes_long_is_not_cancelled_for_a_trim_behind_it() {
     let server = PostgresServer::start();

@@ -1,4 +1,4 @@
-//! What befalls a PostgreSQL, and what everybody around it sees.
+//! Faults of a PostgreSQL server, and what hubs, jobs and watchers notice of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use tidegate_server_tests::ordeal::{Ordeal, cut_off, live_through, slow_reader, 
 use tidegate_server_tests::proxy::Proxy;
 use tidegate_server_tests::servers::postgres::PostgresServer;
 
-/// A backend that gives up on an answer after a second.
+/// A backend that waits one second for an answer.
 fn at(url: &str) -> Arc<dyn Backend> {
     let mark = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{mark}timeout_ms=1000");
     Arc::new(Postgres::new(&url, Keep::default()).expect("an address"))
 }
 
-/// A backend that does not give up, however busy the machine is.
+/// A backend that does not time out, however busy the machine is.
 fn patient(server: &PostgresServer) -> Arc<dyn Backend> {
     Arc::new(Postgres::new(&server.patient_url(), Keep::default()).expect("an address"))
 }
 
-/// The server's address, and a way to it that can be broken.
+/// A proxy to the server that can break connections, and the address through it.
 async fn proxied(server: &PostgresServer) -> (Proxy, String) {
     let url = server.url();
     let place = url

@@ -1,4 +1,4 @@
-//! What an application's own table does not take.
+//! Publishes that an application's own table refuses.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ async fn what_a_constraint_or_a_trigger_refuses_is_of_the_publication() {
     let backend = at(&server);
     let mut heard = Heard::open(&backend).await;
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-    // As it may be that no entrance has looked at.
+    // As an application may pass it, without the checks at the endpoints.
     let deep: Json = serde_json::from_str(&deep).expect("JSON");
     let deep = PublishRequest::new(topic("deep"), deep);
     let taken = backend

@@ -1,4 +1,4 @@
-//! Topics in a Redis do what every backend does.
+//! Topics in a Redis keep the promises of every backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tidegate_server_tests::servers::shared::{Running, Shared};
 
 static SERVER: Shared<RedisServer> = Shared::new();
 
-/// A namespace of the server that all tests here share.
+/// A namespace on the server that all tests here share.
 struct InRedis {
     url: String,
     keep: Keep,

@@ -1,4 +1,4 @@
-//! Servers that tell each other by a Redis whose connections are ended.
+//! Servers that tell each other through a Redis which users to disconnect.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -111,7 +111,7 @@ async fn what_can_not_be_read_may_have_been_missed() {
 async fn who_is_one_client_too_many_reads_what_it_may_be() {
     let server = RedisServer::start();
     server.cli(&["config", "set", "maxclients", "1"]);
-    // The connection of that command may stand for a moment yet.
+    // The connection of that command may stay open for a moment.
     let _only = loop {
         let mut client = std::net::TcpStream::connect(server.place()).expect("it listens");
         let mut answer = [0; 7];

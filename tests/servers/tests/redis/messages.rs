@@ -1,4 +1,4 @@
-//! What programs publish without Tidegate arrives once, however many servers hear it.
+//! Messages that other programs publish arrive once, however many servers hear them.
 
 use crate::rig::Rig;
 use tidegate::backend::{Backend, Keep, Redis};
@@ -9,7 +9,7 @@ use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::servers::redis::RedisServer;
 use tidegate_tests::pattern;
 
-/// Several backends at one server, which follow a pattern.
+/// Several backends on one Redis, which follow a pattern.
 async fn rigs<const N: usize>(url: &str, followed: &str) -> [Rig; N] {
     let mut rigs = Vec::new();
     for _ in 0..N {
@@ -20,7 +20,7 @@ async fn rigs<const N: usize>(url: &str, followed: &str) -> [Rig; N] {
     rigs.try_into().ok().expect("as many")
 }
 
-/// What each hears next, and that it is the same.
+/// Checks that all hear the same publication next.
 async fn all_hear(rigs: &mut [Rig], offset: u64, payload: &str) {
     let mut epochs = Vec::new();
     for rig in rigs {
@@ -120,7 +120,7 @@ async fn when_the_holder_is_gone_another_takes_in_what_it_left() {
     server.cli(&["publish", "tidegate:a", "0"]);
     first.publication().await;
     second.publication().await;
-    // It loses the lease without knowing: another process, which will never prolong it, has it.
+    // It loses the lease without noticing: another process, which will never renew it, holds it.
     let script = "redis.call('SET', 'tidegate:{0}:lease:0', 'ghost', 'PX', 1000) for n = 1, 50 do redis.call('PUBLISH', 'tidegate:a', n) end";
     server.cli(&["eval", script, "0"]);
     for n in 1..=50 {

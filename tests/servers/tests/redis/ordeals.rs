@@ -1,4 +1,4 @@
-//! What befalls a Redis, and what everybody around it sees.
+//! Faults of a Redis, and what hubs, jobs and watchers notice of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tidegate_server_tests::ordeal::{
 use tidegate_server_tests::proxy::Proxy;
 use tidegate_server_tests::servers::redis::RedisServer;
 
-/// A backend that gives up on an answer after half a second.
+/// A backend that waits half a second for an answer.
 fn at(address: &str) -> Arc<dyn Backend> {
     let url = format!("redis://{address}/0?timeout_ms=500");
     Arc::new(Redis::new(&url, Keep::default()).expect("an address"))
 }
 
-/// A backend that does not give up, however busy the machine is.
+/// A backend that does not time out, however busy the machine is.
 fn patient(server: &RedisServer) -> Arc<dyn Backend> {
     let url = format!("{}?timeout_ms=60000", server.url());
     Arc::new(Redis::new(&url, Keep::default()).expect("an address"))
@@ -28,7 +28,7 @@ fn place(server: &RedisServer) -> SocketAddr {
     ([127, 0, 0, 1], server.port()).into()
 }
 
-/// Everything of Tidegate's has left the server.
+/// Waits until no connection of Tidegate is left.
 async fn until_left_alone(server: &RedisServer) {
     until(|| async { server.cli(&["CLIENT", "LIST"]).lines().count() <= 1 }).await;
 }
@@ -177,7 +177,7 @@ async fn readers_too_slow_for_its_output_buffer_are_cut_off_and_come_back() {
     ]);
     let address = server.place();
     let ordeal = Ordeal {
-        // A whole topic is kept: who was away for longer than others were may still resume.
+        // Whole topics are kept, so that a watcher that was away for long can still resume.
         filling: 15_000,
         jobs: 4,
         ..Ordeal::default()

@@ -1,4 +1,4 @@
-//! Topics whose keys another program has made its own.
+//! Topics whose keys another program has overwritten.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ async fn a_topic_whose_keys_are_damaged_is_refused_alone() {
     are_refused_alone(Arc::new(backend), "wrong:1", "1").await;
 }
 
-/// More of them than are taken in at a time, again and again.
+/// More messages than are imported at a time, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn raw_messages_of_a_topic_whose_keys_are_damaged_hold_nothing_up() {
     let server = RedisServer::start();
@@ -50,7 +50,7 @@ async fn raw_messages_of_a_topic_whose_keys_are_damaged_hold_nothing_up() {
             assert_eq!(publication.payload.as_str(), number.to_string());
         }
     }
-    // Who takes over has nothing left to try.
+    // The process that takes over has nothing left to retry.
     let [first, mut second] = rigs;
     first.backend.close().await.unwrap();
     server.cli(&["PUBLISH", "tidegate:job:1", "21"]);

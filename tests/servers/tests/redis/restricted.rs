@@ -1,4 +1,4 @@
-//! Topics in a Redis whose users have no rights but those that the documentation names.
+//! Topics in a Redis whose users have only the rights that the documentation names.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ static SERVER: Shared<RedisServer> = Shared::new();
 /// The commands that a server needs.
 const COMMANDS: &str = "+@read +@write +@pubsub +@scripting +@connection +time -@dangerous";
 
-/// Makes a user who may use a namespace and these channels.
+/// Creates a user that may use a namespace and these channels.
 fn let_in(server: &RedisServer, user: &str, namespace: &str, channels: &[&str]) -> String {
     let keys = format!("~{namespace}:*");
     let mut words = vec!["ACL", "SETUSER", user, "reset", "on", ">secret", &keys];
@@ -29,7 +29,7 @@ fn let_in(server: &RedisServer, user: &str, namespace: &str, channels: &[&str]) 
     )
 }
 
-/// A namespace of the server that all tests here share, and a user of its own.
+/// A namespace on the server that all tests here share, and a user for it.
 struct InRestrictedRedis {
     url: String,
     keep: Keep,
@@ -65,7 +65,7 @@ async fn a_user_who_may_not_hear_what_a_server_needs_is_refused_when_it_opens() 
         ("none", &[][..]),
         ("own", &["&tidegate.*"]),
         ("raw", &["&tidegate:*", "&tidegate:feed:*"]),
-        // To an ACL a glob is a name.
+        // For PSUBSCRIBE, Redis compares patterns literally: a wider one does not allow a narrower one.
         ("globs", &["&tidegate:*", "&tidegate.*", "&tidegate*"]),
     ] {
         let url = let_in(&server, user, "tidegate", channels);

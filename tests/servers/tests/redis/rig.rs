@@ -1,4 +1,4 @@
-//! A backend and what it tells.
+//! An opened backend and its events.
 
 use tidegate::Json;
 use tidegate::Publication;
@@ -33,7 +33,7 @@ impl Rig {
         self.backend.open(feed).await.expect("the server runs");
     }
 
-    /// Publishes what is not refused.
+    /// Publishes a batch that must not be refused.
     pub(crate) async fn publish(&self, batch: &[PublishRequest<Json>]) -> Vec<Position> {
         let answers = self.backend.publish(batch).await.expect("the link stands");
         answers
@@ -52,7 +52,7 @@ impl Rig {
         self.heard.publication().await
     }
 
-    /// Waits until something may have been missed.
+    /// Expects a report that something may have been missed.
     pub(crate) async fn missed(&mut self) {
         match self.heard.event().await {
             FeedEvent::Missed => {}
@@ -60,7 +60,7 @@ impl Rig {
         }
     }
 
-    /// Waits for the loss. It is the last that is told.
+    /// Waits for the loss of the link, which must be the last event.
     pub(crate) async fn lost(&mut self) -> BackendError {
         let error = self.heard.lost().await;
         assert!(self.heard.rest().is_empty(), "a lost link tells no more");

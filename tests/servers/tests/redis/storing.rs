@@ -1,4 +1,4 @@
-//! A Redis as backend: what it stores, and what it announces.
+//! What a Redis backend stores and announces.
 
 use crate::rig::Rig;
 use tidegate::backend::{Backend, BackendError, Keep, Redis};
@@ -153,7 +153,7 @@ async fn reading_tells_what_is_after_a_position_or_the_latest_alone() {
         (at(2), vec!["3", "4", "5"]),
         (at(1), vec!["5"]),
         (at(6), vec!["5"]),
-        // The time before the topic began: all that is kept.
+        // The position before the topic began: everything that is kept.
         (Some(Position::default()), vec!["3", "4", "5"]),
         (
             Some(Position {
@@ -315,7 +315,7 @@ async fn a_wrong_password_is_refused_and_shown_nowhere() {
     rig.publish(&[request("a", "1")]).await;
 }
 
-/// As the other backends have it: what is too old is not delivered, whether or not anything was published that trims it.
+/// As with the other backends, expired publications are not delivered, even if no later publish has trimmed them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_grown_too_old_is_not_read() {
     let server = RedisServer::start();

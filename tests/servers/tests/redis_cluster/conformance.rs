@@ -1,4 +1,4 @@
-//! Topics in a Redis Cluster do what every backend does.
+//! Topics in a Redis Cluster keep the promises of every backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tidegate_server_tests::servers::shared::{Running, Shared};
 
 static CLUSTER: Shared<RedisCluster> = Shared::new();
 
-/// A namespace of the Cluster that all tests here share.
+/// A namespace on the Cluster that all tests here share.
 struct InCluster {
     url: String,
     keep: Keep,

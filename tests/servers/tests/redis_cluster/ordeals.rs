@@ -1,4 +1,4 @@
-//! What befalls a Redis Cluster, and what everybody around it sees.
+//! Faults of a Redis Cluster, and what hubs, jobs and watchers notice of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use tidegate::backend::{Backend, Keep, Redis};
 use tidegate_server_tests::ordeal::{Ordeal, live_through};
 use tidegate_server_tests::servers::redis::RedisCluster;
 
-/// How many slots a Cluster has.
+/// The number of slots of a Cluster.
 const SLOTS: u16 = 16_384;
 
 fn at(cluster: &RedisCluster) -> impl Fn() -> Arc<dyn Backend> + use<> {
@@ -15,7 +15,7 @@ fn at(cluster: &RedisCluster) -> impl Fn() -> Arc<dyn Backend> + use<> {
     move || Arc::new(Redis::new(&url, Keep::default()).expect("an address"))
 }
 
-/// The slots with keys: those of the partitions that are in use.
+/// The slots that have keys: those of the partitions in use.
 fn used_slots(cluster: &mut RedisCluster) -> BTreeSet<u16> {
     let nodes = cluster.nodes();
     let mut slots = BTreeSet::new();
@@ -53,7 +53,7 @@ async fn its_slots_move_to_other_nodes() {
 async fn a_primary_fails_and_its_replica_takes_over() {
     let mut cluster = RedisCluster::start();
     let backend = at(&cluster);
-    // Replication is behind the primary: what was confirmed last may be lost with it, and is told.
+    // Replication lags behind the primary: the last confirmed publications may be lost with it, which is reported.
     let ordeal = Ordeal {
         may_forget: true,
         jobs: 12,

@@ -1,4 +1,4 @@
-//! A Redis Cluster of six: what a single server does, and what slots that move and primaries that fail do to it.
+//! A Redis Cluster of six nodes: everything that works with a single server, moving slots, and failing primaries.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use tidegate_server_tests::proxy::Proxy;
 use tidegate_server_tests::servers::redis::RedisCluster;
 use tidegate_tests::pattern;
 
-/// Topics in many partitions.
+/// Topics that are spread over many partitions.
 fn topics() -> Vec<String> {
     (0..200).map(|n| format!("job:{n}")).collect()
 }
 
-/// The slot of a topic, as its keys show it.
+/// The slot of a topic's keys.
 fn slot_of(cluster: &RedisCluster, topic: &str) -> u16 {
     let meta = format!(":meta:{topic}");
     for node in cluster.running() {
@@ -59,7 +59,7 @@ async fn topics_of_all_partitions_are_stored_followed_and_listed() {
         .await;
     assert_eq!(rig.publication().await.topic.as_str(), "job:7");
     rig.backend.probe().await.unwrap();
-    // Every primary has its share.
+    // Every primary has a share of the keys.
     for node in cluster.running() {
         let is_primary = node.cli(&["role"]).starts_with("master");
         assert!(!is_primary || node.cli(&["keys", "*:meta:*"]).lines().count() > 30);
@@ -107,7 +107,7 @@ async fn a_slot_that_moves_takes_its_topics_along() {
         .find(|node| *node != from && cluster.is_primary(*node))
         .unwrap();
     cluster.move_slot(slot, to);
-    // Who only publishes is redirected; who follows must follow anew.
+    // Publishes are redirected, but followed channels must be followed again.
     let second = publish("2").await;
     assert_eq!(second.offset, 2);
     follower.lost().await;
@@ -131,7 +131,7 @@ async fn topics_are_published_to_while_their_slot_is_on_its_way() {
         .find(|node| *node != from && cluster.is_primary(*node))
         .unwrap();
     cluster.begin_move(slot, from, to);
-    // With all keys here still, the old owner answers; with all keys there, it sends us on.
+    // While all keys are still here, the old owner answers; once all have moved, it redirects.
     let refused = match rig.backend.publish(&[request("job:1", "2")]).await {
         Ok(answers) => {
             assert_eq!(answers[0].unwrap().offset, 2);
@@ -173,7 +173,7 @@ async fn after_a_primary_failed_its_replica_goes_on() {
     );
 }
 
-/// How long the core gives an opening.
+/// The core's timeout for opening.
 const OPENING_MAX: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +189,7 @@ async fn silent_nodes_of_the_address_keep_nobody_from_the_cluster() {
         .map(|seed| format!("&node={}", seed.address()))
         .collect();
     let url = format!("redis://{}?cluster=true{others}", seeds[0].address());
-    // One that speaks is found among them,
+    // The one that answers is found among them,
     for seed in &seeds[..4] {
         seed.stall();
     }
@@ -201,7 +201,7 @@ async fn silent_nodes_of_the_address_keep_nobody_from_the_cluster() {
         heard
     };
     let _heard = open().await;
-    // and once the Cluster is known none of them is needed.
+    // and once the Cluster is known, none of them is needed.
     seeds[4].stall();
     let _heard = open().await;
     let answers = backend.publish(&[request("job:1", "1")]).await.unwrap();

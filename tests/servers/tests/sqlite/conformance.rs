@@ -1,4 +1,4 @@
-//! What every backend does, in an SQLite file.
+//! Topics in an SQLite file keep the promises of every backend.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What goes wrong with files, and how it ends.
+//! Faults of files, and how the backend handles them.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn deaf() -> Feed {
     Heard::new().0
 }
 
-/// Publishes until an error comes. How many were stored.
+/// Publishes until there is an error; returns the number of stored publications with it.
 async fn fill(backend: &Sqlite) -> (u64, BackendError) {
     let text = format!("\"{}\"", "x".repeat(8 * 1024));
     for stored in 0..10_000 {
@@ -68,7 +68,7 @@ async fn a_publication_that_does_not_fit_does_not_keep_others_out() {
     assert_eq!(second.unwrap().unwrap().offset, 2);
 }
 
-/// A small disk of its own. It is gone with this value.
+/// A small disk, which is removed with this value.
 #[cfg(target_os = "linux")]
 struct Disk {
     directory: tempfile::TempDir,
@@ -101,7 +101,7 @@ impl Disk {
 #[cfg(target_os = "linux")]
 impl Drop for Disk {
     fn drop(&mut self) {
-        // What can't be unmounted now goes when nobody uses it any more.
+        // A lazy unmount: the disk disappears once it is no longer in use.
         let _ = std::process::Command::new("umount")
             .arg("-l")
             .arg(self.path())
@@ -186,7 +186,7 @@ async fn a_replaced_file_is_noticed_without_a_call() {
     another.close().await.unwrap();
     std::fs::rename(other.path(), file.path()).unwrap();
     heard.lost().await;
-    // What belonged to the file before must not be applied to this one.
+    // The old file's log must not be applied to the new one.
     for suffix in ["-wal", "-shm"] {
         let mut name = file.path().into_os_string();
         name.push(suffix);
@@ -218,7 +218,7 @@ async fn a_path_that_can_not_work_is_told_with_what_to_do() {
 #[tokio::test]
 async fn a_file_that_may_not_be_written_is_refused() {
     let file = File::new();
-    // A device that takes no writing, whoever asks: rights don't bind every user that tests run as.
+    // A file that nobody can write to: permissions would not stop root, which tests may run as.
     let error = Sqlite::new("/proc/version", long_keep())
         .unwrap()
         .open(deaf())

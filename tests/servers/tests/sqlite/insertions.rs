@@ -193,7 +193,7 @@ async fn what_an_application_deletes_is_reported_as_missed() {
     let (backend, mut heard) = file.open().await;
     let mut program = file.program();
     let transaction = program.transaction().unwrap();
-    // Given its place and deleted at once, as if a process had slept in between.
+    // Published and deleted at once, as if a process had slept in between.
     insert(&transaction, "job:1", "1");
     transaction
         .execute_batch("UPDATE pubsub_events SET seq = 1; UPDATE tidegate_state SET value = 1 WHERE name = 'seq';
@@ -207,7 +207,7 @@ async fn what_an_application_deletes_is_reported_as_missed() {
     .await;
 }
 
-/// Each kind of value that SQLite knows, in either column, of a table of ours and of one that says nothing of types.
+/// Values of every SQLite type in both columns, in Tidegate's own table and in one without column types.
 #[tokio::test]
 async fn a_row_of_any_types_makes_nobody_deaf() {
     const VALUES: [&str; 9] = [
@@ -240,7 +240,7 @@ async fn a_row_of_any_types_makes_nobody_deaf() {
                 for (backend, text) in [(&first, "1"), (&second, "2")] {
                     publish(backend, "job:1", text).await;
                     for heard in [&mut heard_first, &mut heard_second] {
-                        // Others are of rows that are publications.
+                        // The others are rows that are valid publications.
                         heard.until_heard(&topic("job:1"), text).await;
                     }
                 }
@@ -248,7 +248,7 @@ async fn a_row_of_any_types_makes_nobody_deaf() {
         }
         let odd = "SELECT count(*) FROM pubsub_events WHERE seq IS NULL OR seq > 0 AND typeof(channel) <> 'text'";
         assert_eq!(number(&program, odd), 0, "{table}");
-        // What is done to a row that was published already.
+        // Changes to a row that is already published.
         for change in VALUES {
             for column in ["channel", "data", "epoch", "\"offset\"", "ended"] {
                 let position = publish(&first, "job:3", "1").await;

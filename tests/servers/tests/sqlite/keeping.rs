@@ -1,4 +1,4 @@
-//! What stays in the file, what goes, and what remains of a backend that was closed.
+//! What stays in the file, what is deleted, and what a closed backend leaves behind.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn short_keep() -> Keep {
 
 const ROWS: &str = "SELECT count(*) FROM pubsub_events WHERE seq > 0";
 
-/// Makes everything in the file seem older, and a sweep due.
+/// Makes everything in the file an hour older, and a sweep due.
 const OLDER: &str = "UPDATE pubsub_events SET placed_at = placed_at - 3600000;
      UPDATE tidegate_topics SET updated_at = updated_at - 3600000;
      UPDATE tidegate_state SET value = 0 WHERE name = 'swept_at'";
@@ -47,7 +47,7 @@ async fn rows_beyond_the_count_go_once_others_had_time_to_read_them() {
     assert_eq!(oldest, 91);
 }
 
-/// More than are looked at in one step, each of them with something that must stay for a moment.
+/// More topics than one step looks at, each with something that must be kept for a moment.
 #[tokio::test]
 async fn topics_that_are_always_published_to_keep_no_other_from_being_trimmed() {
     const BUSY: usize = 150;
@@ -124,7 +124,7 @@ async fn silent_topics_are_forgotten_with_all_that_belongs_to_them() {
     assert_eq!(kept.position, Position::default());
 }
 
-/// What a user's room keeps is no reason to keep more of all other topics.
+/// A long history of one topic must not make other topics keep more.
 #[tokio::test]
 async fn each_topic_is_trimmed_and_forgotten_by_its_own_rule() {
     let file = File::new();
@@ -210,7 +210,7 @@ async fn a_closed_backend_leaves_no_thread_and_no_open_file() {
     let (second, _heard) = file.open().await;
     publish(&first, "a", "1").await;
     publish(&second, "a", "2").await;
-    // nextest gives each test a process of its own; elsewhere, others may be open.
+    // nextest runs each test in its own process; with other runners, other tests may have files open.
     assert!(threads() >= 2);
     assert!(open_files() >= 2);
     first.close().await.unwrap();
@@ -228,7 +228,7 @@ async fn a_closed_backend_leaves_no_thread_and_no_open_file() {
     }
 }
 
-/// Such as `tidegate pub`, again and again.
+/// As when `tidegate pub` is run again and again.
 #[tokio::test]
 async fn what_processes_leave_that_live_for_a_moment_is_trimmed_by_one_that_stays() {
     let file = File::new();

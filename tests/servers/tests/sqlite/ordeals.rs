@@ -1,4 +1,4 @@
-//! What befalls a file that several processes share, and what everybody around it sees.
+//! Faults of a file that several processes share, and what hubs, jobs and watchers notice of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn somebody_else_locks_the_file_for_longer_than_anybody_waits() {
             progress.reaches(30).await;
             let other = Connection::open(&path).unwrap();
             other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            // A second hub's refusals show that they have waited in vain.
+            // A failing call of another backend shows that the hubs have waited in vain.
             let backend = at(&path);
             let feed = tidegate::backend::Feed::new(|_| ());
             if backend.open(feed).await.is_ok() {

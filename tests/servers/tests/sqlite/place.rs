@@ -1,4 +1,4 @@
-//! A file, those who have it open, and a foreign program.
+//! A file, the backends that have it open, and another program.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use tidegate_core::publication::Position;
 use tidegate_server_tests::heard::{Heard, PATIENCE};
 use tidegate_tests::{pattern, topic};
 
-/// A directory of its own with a file that may be there or not.
+/// A file, which need not exist, in a directory of its own.
 pub(crate) struct File {
     directory: TempDir,
 }
@@ -34,14 +34,14 @@ impl File {
         Sqlite::new(self.path(), long_keep()).unwrap()
     }
 
-    /// A backend that is open and follows everything, and what it hears.
+    /// An open backend that follows everything, and the end of its feed.
     pub(crate) async fn open(&self) -> (Sqlite, Heard) {
         let backend = self.backend();
         let heard = open(&backend).await;
         (backend, heard)
     }
 
-    /// What another program does to the file.
+    /// Another program's connection to the file.
     pub(crate) fn program(&self) -> Connection {
         let connection = Connection::open(self.path()).unwrap();
         connection.busy_timeout(PATIENCE).unwrap();
@@ -49,7 +49,7 @@ impl File {
     }
 }
 
-/// Nothing that a test publishes is trimmed.
+/// Limits so high that nothing that a test publishes is trimmed.
 pub(crate) fn long_keep() -> Keep {
     Keep {
         history: HistoryLimits {
@@ -73,7 +73,7 @@ pub(crate) fn json(text: &str) -> Json {
     Json::from_text(text).unwrap()
 }
 
-/// Publishes, and says what became of it.
+/// Publishes, and returns the result.
 pub(crate) async fn try_publish(
     backend: &Sqlite,
     to: &str,
@@ -84,23 +84,23 @@ pub(crate) async fn try_publish(
     Ok(results[0])
 }
 
-/// Publishes, which works.
+/// Publishes, which must succeed.
 pub(crate) async fn publish(backend: &Sqlite, to: &str, text: &str) -> Position {
     try_publish(backend, to, text).await.unwrap().unwrap()
 }
 
-/// What another program inserts.
+/// Inserts a row, as another program.
 pub(crate) fn insert(program: &Connection, channel: &str, data: &str) {
     let sql = "INSERT INTO pubsub_events (channel, data) VALUES (?1, ?2)";
     program.execute(sql, [channel, data]).unwrap();
 }
 
-/// A number that a query answers.
+/// Runs a query whose result is a number.
 pub(crate) fn number(program: &Connection, sql: &str) -> i64 {
     program.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// Waits until something holds that a backend brings about, which is asked for an answer in between.
+/// Waits until a backend has brought something about, and calls the backend meanwhile.
 pub(crate) async fn until(what: &str, backend: &Sqlite, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {

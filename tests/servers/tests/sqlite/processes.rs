@@ -1,4 +1,4 @@
-//! Several processes on one file, of which one is killed.
+//! Several processes that share a file, one of which is killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,13 +9,13 @@ use tidegate_tests::topic;
 
 use crate::place::{File, insert, long_keep, open, publish, try_publish};
 
-/// Tells a process of this program what it is for.
+/// The variable that makes a process of this program a publisher.
 const PATH: &str = "TIDEGATE_TEST_SQLITE_PATH";
 
 /// The topics that a publishing process publishes to, in turn.
 const TOPICS: u64 = 5;
 
-/// A process that publishes until it is killed, at the latest when the test ends.
+/// A process that publishes until it is killed, at the latest by the end of the test.
 struct Publisher {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -35,7 +35,7 @@ impl Publisher {
         Self { child, lines }
     }
 
-    /// The next `count` publications that the process was told are stored: topic, position, payload.
+    /// The next `count` publications that were confirmed to the process: topic, position, payload.
     fn stored(&mut self, count: usize) -> Vec<(String, Position, u64)> {
         let mut stored = Vec::new();
         while stored.len() < count {
@@ -50,7 +50,7 @@ impl Publisher {
         stored
     }
 
-    /// Kills it in the middle of its work, and gives what it had still said.
+    /// Kills it in the middle of its work, and returns the rest of its output.
     fn kill(mut self) -> Vec<(String, Position, u64)> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -61,7 +61,7 @@ impl Publisher {
     }
 }
 
-/// The harness prints lines of its own.
+/// Parses a line of output. Other lines are the test harness's.
 fn stored_in(line: &str) -> Option<(String, Position, u64)> {
     let (_, stored) = line.split_once("stored ")?;
     let mut words = stored.split_whitespace();
@@ -77,7 +77,7 @@ async fn in_a_process_of_its_own_publishes_until_killed() {
         return;
     };
     std::thread::spawn(|| {
-        // Ends with the process that started this one, however that ended.
+        // Exits when the process that started this one ends, however it ends.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(1);
     });
@@ -92,7 +92,7 @@ async fn in_a_process_of_its_own_publishes_until_killed() {
     }
 }
 
-/// Each topic's history has no gap, and holds what was confirmed where it was confirmed.
+/// Checks that no topic's history has a gap, and that each confirmed publication is at its position.
 async fn check(backend: &Sqlite, stored: &[(String, Position, u64)]) {
     for number in 0..TOPICS {
         let name = format!("job:{number}");
@@ -128,7 +128,7 @@ async fn a_process_killed_while_it_publishes_loses_nothing_that_was_confirmed() 
         publish(&backend, "round", &round.to_string()).await;
     }
     check(&backend, &stored).await;
-    // The other process heard each publication once, in order.
+    // The other process must have heard each publication once, in order.
     let lines = heard.until(&topic("round"), "2").await;
     let mut tops = std::collections::BTreeMap::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! What an application's own table does not take.
+//! Publishes that an application's own table refuses.
 
 use std::sync::Arc;
 
