@@ -3,8 +3,8 @@
 //! A subscriber that joins others of the same client starts with the latest values, but they may not be at hand: a
 //! server that sums values for the others has never sent them, and if the others resumed and were up to date, they were
 //! sent none. So the client subscribes again, from one publication before what was last seen, or from the newcomers'
-//! own positions, and tells repeated publications from new ones. If the server no longer keeps what a newcomer missed,
-//! that newcomer starts from what was last seen instead, so that the others needn't be told of a loss.
+//! own positions, and distinguishes repeated publications from new ones. If the server no longer keeps what a newcomer
+//! missed, that newcomer starts from what was last seen instead, so that the others needn't be told of a loss.
 //!
 //! What the server holds back for the others must not be lost, as the history may be shorter. So the owner first asks
 //! for every publication at once, and the client unsubscribes only when the server has answered a ping sent after that:

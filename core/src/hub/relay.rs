@@ -192,6 +192,7 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Changes the flow of a live subscription.
+    ///
     /// # Errors
     /// If the flow is out of range; the old one stays.
     pub fn handle_flow(

@@ -180,7 +180,7 @@ impl<P: Payload> Hub<P> {
         self.matched = matched;
     }
 
-    /// Handles deadlines that have passed, so that publications can pass over the gates that go on resting.
+    /// Handles deadlines that have passed, so that publications can pass over the gates that still rest.
     pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
         let router = &mut self.router;
         self.subscribers.catch_up(now, |seat| wake(router, *seat))

@@ -225,8 +225,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             return;
         }
         if was_unknown {
-            // The topic began while its pattern wasn't being watched, so subscribers to the pattern have seen nothing
-            // of it.
+            // There was no copy of the topic, so subscribers to its pattern have seen nothing of it.
             hub.remember_unbegun(now, topic);
         }
         match hub.handle_excerpt(now, excerpt) {

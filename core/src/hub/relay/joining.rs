@@ -57,7 +57,7 @@ impl<P: Payload> Relay<P> {
     }
 
     /// No device is left among the subscribers of the pattern: asks the uplink to continue without the cursor, and
-    /// without a loss.
+    /// without losing anything.
     pub(in crate::hub) fn handle_no_device(&mut self, now: Instant, pattern: &Pattern) {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.is_rewinding = true;

@@ -13,7 +13,7 @@
 //!   window is a multiple of the uplink's, which [`Flow::finest`] ensures where that is cheap, it gets the same
 //!   publications at the same times as alone.
 //! - Nothing is missing from batches and sums. But a full batch, which leaves early, opens a window in the middle of
-//!   one of the uplink's; what arrives in it may be delayed by half of one of those more.
+//!   one of the uplink's; what arrives in it may be delayed by another half of the uplink's window.
 //!
 //! [`Gate::handle_feed`]: crate::gate::Gate::handle_feed
 

@@ -96,7 +96,7 @@ impl<P> Route<P> {
     /// until the change of flow has reached it.
     pub(super) fn see(&mut self, publication: &Arc<Publication<P>>) -> u64 {
         let (before, position) = (self.keep(publication), publication.position);
-        // The first publication of a topic finds itself here, which makes no gap.
+        // For the first publication of a topic, `before` is its own position, so there is no gap.
         let seen = if before.epoch == position.epoch {
             before.offset
         } else {
