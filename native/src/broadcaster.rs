@@ -40,7 +40,7 @@ pub struct Broadcaster {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// Somebody published something to the job's topic that is not an update of a job. The stream continues.
+    /// Something was published to the job's topic that is not an update of a job. The stream continues.
     #[error("publication {offset} of {topic} is no update of a job: {reason}")]
     NoUpdate {
         /// The job's topic.

@@ -236,7 +236,7 @@ impl Shard {
         }
         let deadlines = [self.hub.poll_timeout(), self.streams.poll_timeout()];
         let at = deadlines.into_iter().flatten().min()?;
-        // Where the system's timers count in milliseconds, the wait is rounded up: late, but no busy loop.
+        // If the system's timers count in milliseconds, the wait is rounded up: late, but no busy loop.
         Some(at.saturating_since(self.now()))
     }
 

@@ -13,7 +13,7 @@ use super::AccessConfig;
 use super::ticket::Tickets;
 use crate::auth::{AuthError, Authenticating, Credentials, Identity, JwtVerifier, KeySetHealth};
 
-/// How long an application may take to say who a client is.
+/// How long an application may take to authenticate a client.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Admission to a hub.

@@ -1,4 +1,4 @@
-//! What a token says, as [`Identity`].
+//! Converts the claims of a token to an [`Identity`].
 
 use std::time::{Duration, SystemTime};
 

@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// The client that this process shares. The first call creates it as [`Client::from_env`] does, unless
-    /// [`Client::replace_shared`] has set one; the first call after somebody closed it creates another one.
+    /// [`Client::replace_shared`] has set one; the first call after it was closed creates another one.
     ///
     /// # Errors
     /// As for [`Client::from_env`]; the next call tries again.

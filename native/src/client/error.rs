@@ -133,7 +133,7 @@ pub enum HandshakeError {
         /// The server's name or address.
         host: String,
     },
-    /// What answers there doesn't speak TLS, but plain HTTP, say.
+    /// The server doesn't speak TLS, but plain HTTP, for example.
     #[error("{host} speaks no TLS there; write http://, or the port at which it does")]
     NotTls {
         /// The server's name or address.

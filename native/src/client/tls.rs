@@ -1,5 +1,5 @@
-//! TLS to a server, by rustls. Where a client names no authority of its own, it trusts those of the system, as the
-//! backends do: an operator adds one there once for all programs, and `SSL_CERT_FILE` names others for one of them.
+//! TLS to a server, by rustls. By default, a client trusts the system's authorities, as the backends do: an operator
+//! adds one there for all programs, or names others for one of them by `SSL_CERT_FILE`.
 
 use std::fs;
 use std::io;

@@ -3,7 +3,7 @@
 use super::Hub;
 use crate::error::Stopped;
 
-/// What came of [`Hub::disconnect`].
+/// The outcome of [`Hub::disconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnected {
     /// How many connections the user had at this hub. Those at others are not counted here.

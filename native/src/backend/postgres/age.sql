@@ -1,6 +1,6 @@
--- Of so many topics, from those after the one named on, deletes some of what is too old for them though not for every other topic,
--- each topic's oldest first; gives the last topic whose older ones are done, which is the same one again where there may be more, or nothing
--- at the end. A topic's latest stays, and so does what {trim} would leave.
+-- Goes through up to topics_max topics after the given one, and deletes publications that are too old for their topic, though not for
+-- every topic, each topic's oldest first. Returns the topic to continue after, which is the given one if there may be more to delete, or
+-- NULL at the end. A topic's latest publication stays, and so do those that {trim} would keep for a while.
 CREATE OR REPLACE FUNCTION {age}(
   after text, patterns text[], ages double precision[], keys_age double precision, young_age double precision,
   topics_max integer, rows_max integer)

@@ -1,4 +1,4 @@
--- Gives, stores and forgets cursors of durable subscriptions, in the order in which that is asked.
+-- Claims, stores and forgets cursors of durable subscriptions, in the order of the calls.
 CREATE OR REPLACE FUNCTION {keep_cursors}(
   kinds text[], owners text[], names text[], patterns text[], terms bigint[], texts text[],
   age_max double precision, per_user_max bigint, total_max bigint)

@@ -1,6 +1,6 @@
--- Forgets topics that nothing was published to for so many seconds, with their rows; says whether there may be more. Of the times,
--- that of the first pattern counts that matches a topic. Where they have more rows than may be deleted at once, the oldest of
--- each go first, and the topics stay until the rest has gone.
+-- Forgets topics to which nothing was published for their retention, with their rows, and returns whether there may be more. A topic's
+-- retention, in seconds, is that of the first pattern that matches it. If the topics have more rows than may be deleted at once, each
+-- one's oldest go first, and the topics stay until the rest has gone.
 CREATE OR REPLACE FUNCTION {forget}(
   patterns text[], retentions double precision[], topics_max integer, rows_max integer)
 RETURNS boolean
@@ -23,7 +23,7 @@ BEGIN
   END IF;
   is_more := cardinality(names) = topics_max;
   PERFORM pg_advisory_xact_lock({order_lock});
-  -- Without those that were published to before the lock was free.
+  -- Leave out topics to which something was published while this waited for the lock.
   names := ARRAY(SELECT t.channel FROM {topics} t WHERE t.channel = ANY (names) AND t.updated_at < updated_before);
   WITH gone AS (DELETE FROM {events} WHERE id IN (
     SELECT old.id FROM unnest(names) AS n (channel) CROSS JOIN LATERAL (

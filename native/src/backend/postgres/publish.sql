@@ -1,6 +1,6 @@
--- Stores a batch of publications, in order. Whoever holds the lock gives out seq and offsets, and lets go of it only when
--- they are visible to all: so seq is the order in which publications become visible, and nothing appears behind a reader.
--- A topic that begins anew after its end takes the epoch after; epochs are up to 2^53 - 1.
+-- Stores a batch of publications, in order. seq and offsets are assigned under a lock that is released only when the rows are
+-- visible to all. So seq is the order in which publications become visible, and none appears behind a reader's position.
+-- A topic that starts anew after its end takes the next epoch; epochs go up to 2^53 - 1.
 CREATE OR REPLACE FUNCTION {publish}(
   channels text[], payloads text[], sizes integer[], ends text[], keys text[], restarts boolean[], epochs bigint[])
 RETURNS TABLE (at_epoch bigint, at_offset bigint, refused text)

@@ -1,4 +1,4 @@
--- Begins a new epoch of a topic that is still in the old one: its latest publication again, as the first.
+-- Begins a new epoch of a topic that is still in the old one, with its latest publication as the first.
 CREATE OR REPLACE FUNCTION {renew}(name text, old_epoch bigint, new_epoch bigint)
 RETURNS boolean
 LANGUAGE plpgsql AS $tidegate$

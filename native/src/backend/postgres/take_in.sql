@@ -1,6 +1,6 @@
--- Gives rows that others have inserted their place, unless another server has done so already. Refused rows get seq -1.
--- A row that an application holds locked is passed over, so that nobody waits for the application.
--- Who inserts a row can't ask for a restart, and starts a topic that has ended anew by inserting.
+-- Assigns rows that others have inserted their place, unless another server has done so already. Refused rows get seq -1.
+-- A row that an application holds locked is skipped, so that nobody waits for the application.
+-- A row can't request a restart, so a row for a topic that has ended starts it anew.
 CREATE OR REPLACE FUNCTION {take_in}(
   ids bigint[], sizes integer[], ends text[], are_valid boolean[], epochs bigint[])
 RETURNS TABLE (taken integer)

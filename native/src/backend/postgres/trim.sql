@@ -1,8 +1,8 @@
--- Deletes some of what is beyond the limits, and says whether there may be more. Of the limits, those of the first pattern count
--- that matches a topic. Two looks: at the topics of publications that may go, from the first on that might not when it was looked
--- last, and at publications that are too old for any topic, in their order. A topic's latest always stays, a publication with an
--- idempotency key stays for keys_age, because its repetition is recognised by it, and every one for young_age, because somebody
--- may not have read it yet. Who reads later is told up to where there are gaps.
+-- Deletes publications that exceed the limits, and returns whether there may be more. A topic's limits are those of the first pattern
+-- that matches it. There are two passes: over the topics of publications that may be deleted, starting with the first publication that
+-- could not be in the last round; and over publications that are too old for any topic, in their order. A topic's latest publication
+-- always stays. One with an idempotency key stays for keys_age, so that its repetition is recognised, and every one stays for
+-- young_age, because a server may not have read it yet. Later readers learn from trimmed_seq up to where there are gaps.
 CREATE OR REPLACE FUNCTION {trim}(
   patterns text[], counts bigint[], sizes bigint[], ages double precision[], keys_age double precision,
   young_age double precision, rows_max integer)
@@ -29,7 +29,7 @@ BEGIN
   SELECT array_agg(DISTINCT p.channel) FILTER (WHERE p.may_go), max(p.seq) FILTER (WHERE p.may_all_go),
     count(*) FILTER (WHERE p.may_all_go) INTO names, upto, seen FROM (
       SELECT w.channel, w.seq, w.may_go, bool_and(w.may_go) OVER (ORDER BY w.seq) AS may_all_go FROM (
-        -- A clock that was ahead once must not hold everything up.
+        -- Rows from the future count as old: a clock that was once ahead must not block trimming.
         SELECT e.channel, e.seq, e.placed_at > clock_timestamp()
             OR (e.placed_at < young_from AND (e.key IS NULL OR e.placed_at < keyed_before)) AS may_go
           FROM {events} e WHERE e.seq > upkeep.looked_at_seq AND e.seq <> 0 ORDER BY e.seq LIMIT 2 * rows_max) w) p;

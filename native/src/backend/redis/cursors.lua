@@ -1,8 +1,8 @@
--- Gives, stores, forgets or lists cursors of durable subscriptions.
--- KEYS: the cursors of one owner (a hash: by device and pattern, term:used_at:positions), and all of the partition by the time
---   of their last use
--- ARGV: what to do, device and pattern, its name among all, term, positions, the longest time without use in milliseconds, the
---   most of an owner (empty for no limit), the most in all
+-- Claims, stores, forgets or lists cursors of durable subscriptions.
+-- KEYS: the cursors of one owner (a hash: term:used_at:positions by device and pattern), and all cursors of the partition by
+--   the time of their last use
+-- ARGV: the action, device and pattern, the cursor's name among all, term, positions, the longest time without use (ms), the
+--   most cursors of an owner (empty for no limit), the most in total
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local age_max = tonumber(ARGV[6])
@@ -42,7 +42,7 @@ local function is_full()
   return is_full_here or redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8])
 end
 
--- What is too old goes once it is asked for, so that who asks is told; where the whole hash has expired its place among all is left.
+-- An expired cursor is removed when it is requested, and counted in the answer. If the whole hash has expired, its entry among all is left.
 if ARGV[1] == 'remove' or (ARGV[1] == 'claim' and not term) then
   redis.call('HDEL', KEYS[1], ARGV[2])
   forgotten = redis.call('ZREM', KEYS[2], ARGV[3])

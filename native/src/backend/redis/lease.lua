@@ -9,6 +9,6 @@ if holder then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
--- Its new holder hears this after all that was taken in before, and only then begins.
+-- The new holder begins only when it receives this, which comes after all notices of what was taken in before.
 redis.call(ARGV[3], ARGV[4], 'L ' .. ARGV[1] .. ' ' .. ARGV[5])
 return 1

@@ -1,4 +1,4 @@
--- Gives a publication its place, keeps it, and announces it: all or nothing.
+-- Assigns a publication its offset, stores it, and announces it: all or nothing.
 -- KEYS: meta, log, sizes, ids, index; when taking a raw message in, the lease as well
 -- ARGV: topic, channel, PUBLISH or SPUBLISH, payload, end, '=' and idempotency key or nothing, restart, new epoch,
 --       count_max, bytes_max, age_max (ms), retention (ms), keys_max; when taking in, token, taken channel, mark, scope;
@@ -6,7 +6,7 @@
 local meta, log, sizes, ids, index, lease = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local topic, channel, announce, payload, reason, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
--- Who lost the lease without noticing must not take in what its successor takes in.
+-- A server that has lost the lease without noticing must not take in what its successor takes in.
 if lease and redis.call('GET', lease) ~= ARGV[14] then
   return {'fenced'}
 end
@@ -22,7 +22,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HMGET', meta, 'epoch', 'offset', 'end', 'bytes')
 local kept = redis.call('XLEN', log)
 local epoch, new_epoch = known[1], ARGV[8]
--- Where one key of a topic was evicted the others are no use: what is left of them goes, and the topic begins anew.
+-- If one key of a topic was evicted, the others are of no use: they are deleted, and the topic starts anew.
 if (epoch or kept > 0) and (not epoch or kept == 0 or kept ~= redis.call('LLEN', sizes)) then
   redis.call('DEL', meta, log, sizes, ids)
   epoch = false
@@ -38,7 +38,7 @@ if epoch and known[3] ~= '' then
     return answer('ended', known[3])
   end
   redis.call('DEL', meta, log, sizes)
-  -- A topic that begins anew after its end takes the epoch after; epochs are up to 2^53 - 1.
+  -- A topic that starts anew after its end takes the next epoch; epochs go up to 2^53 - 1.
   new_epoch = string.format('%.0f', epoch % 9007199254740991 + 1)
   epoch = false
 end

@@ -1,7 +1,7 @@
--- A topic's position and what it keeps after a position, or its latest alone; nothing where it isn't remembered.
--- All that it keeps after offset 0 of epoch 0. What is too old counts as gone, whether or not somebody has trimmed it, but for the latest.
+-- Returns a topic's position and what it keeps after a given position, or only its latest publication; nothing if it isn't remembered.
+-- After offset 0 of epoch 0 comes all that it keeps. Publications that are too old count as deleted, trimmed or not, except the latest.
 -- KEYS: meta, log, sizes
--- ARGV: epoch and offset of the position, both empty where there is none; age_max (ms)
+-- ARGV: epoch and offset of the position, both empty if there is none; age_max (ms)
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
 local kept = redis.call('XLEN', KEYS[2])
 if not known[1] or kept == 0 or kept ~= redis.call('LLEN', KEYS[3]) then
@@ -19,7 +19,7 @@ if not is_all then
   end
 end
 
--- Of those that are kept, in the order of time, the number of the first that is young enough.
+-- A binary search, in order of time, for the first publication that is not too old.
 local time = redis.call('TIME')
 local young_from = time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(ARGV[3])
 local first, latest = 0, kept - 1
@@ -34,7 +34,7 @@ while first < latest do
 end
 first = top - kept + 1 + first
 if not is_all then
-  -- Where what comes next is gone, what comes later is of no use without it.
+  -- If the next publication is gone, only the latest is returned: those in between are of no use without it.
   first = since + 1 < first and top or since + 1
 end
 return {epoch, offset, redis.call('XRANGE', KEYS[2], string.format('%.0f-0', first), '+')}

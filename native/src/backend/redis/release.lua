@@ -1,4 +1,4 @@
--- Gives a lease up.
+-- Releases a lease.
 -- KEYS: lease
 -- ARGV: token
 if redis.call('GET', KEYS[1]) == ARGV[1] then

@@ -1,6 +1,6 @@
 -- Begins a new epoch of a topic that is still in a given one, with its latest publication as the first.
 -- KEYS: meta, log, sizes
--- ARGV: topic, channel, PUBLISH or SPUBLISH, the epoch that must still stand, the new one, retention (ms)
+-- ARGV: topic, channel, PUBLISH or SPUBLISH, the epoch that it must still be in, the new one, retention (ms)
 local meta, log, sizes = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', meta, 'epoch') ~= ARGV[4] then
   return 0
