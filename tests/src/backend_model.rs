@@ -114,7 +114,7 @@ pub struct World {
     pub log: Trace,
     /// Whether servers are woken before their time, too.
     pub is_restless: bool,
-    /// Whether servers ask remote clients who they are.
+    /// Whether servers authenticate remote clients.
     pub asks: bool,
     /// What remote connections want done.
     pub outward: VecDeque<Outward>,

@@ -200,7 +200,7 @@ pub fn known(to: &str, position: Position) -> TopicPosition {
 /// Where a subscribe frame starts.
 ///
 /// # Panics
-/// If there is not one of them.
+/// If there is not exactly one.
 pub fn start_of(frames: &[ClientFrame<Json>]) -> Start {
     let mut starts = frames.iter().filter_map(|frame| match frame {
         ClientFrame::Subscribe(request) => Some(request.start.clone()),

@@ -220,7 +220,7 @@ impl Device {
         self.subscribers.iter().any(|(known, _)| *known == record)
     }
 
-    /// Its subscribers who are there.
+    /// Its current subscribers.
     pub fn subscribers<'a>(&'a self, records: &'a [Record]) -> impl Iterator<Item = usize> + 'a {
         let subscribers = self.subscribers.iter().map(|(record, _)| *record);
         subscribers.filter(|record| !records[*record].is_gone)

@@ -142,7 +142,7 @@ impl World {
         self.publish_with(to, None);
     }
 
-    /// Publishes the next number as the last of its topic, unless the next one begins it anew.
+    /// Publishes the next number as the end of its topic. The next publish restarts the topic.
     pub fn publish_end(&mut self, to: &str) {
         self.publish_with(to, Some(EndReason::Complete));
     }

@@ -42,12 +42,12 @@ pub fn pattern(text: &str) -> Pattern {
     Pattern::new(text).expect("tests write correct patterns")
 }
 
-/// So many milliseconds.
+/// A duration in milliseconds.
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// So many seconds.
+/// A duration in seconds.
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

@@ -49,7 +49,7 @@ pub struct Peer {
     pub states: Vec<(Instant, ConnectionState)>,
     /// The answers to its publishes.
     pub published: BTreeMap<u64, Result<Position, WireError>>,
-    /// What it was told of presences.
+    /// The presence events that it got.
     pub presence_events: Vec<PresenceEvent<Json>>,
     subscribers: BTreeMap<SubscriptionId, usize>,
     /// The link of its latest attempt.
@@ -169,7 +169,7 @@ impl Network {
         self.subscribe_from(peer, to, flow, Start::Latest)
     }
 
-    /// Adds a subscriber that starts where it says.
+    /// Adds a subscriber with a given start.
     ///
     /// # Panics
     /// If the flow is out of range.

@@ -201,7 +201,7 @@ impl Cluster {
         place.live.retain(|track, _| track.session != session);
     }
 
-    /// Someone watches a topic from now on.
+    /// Watches a topic from now on.
     pub fn watch(&mut self, place: usize, to: &str) {
         let to = topic(to);
         let Some(tracker) = &mut self.places[place].tracker else {

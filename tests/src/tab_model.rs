@@ -214,7 +214,7 @@ impl Browser {
         self.subscribe_from(page, to, flow, Start::Latest)
     }
 
-    /// Adds a subscriber that starts where it says.
+    /// Adds a subscriber with a given start.
     ///
     /// # Panics
     /// If the flow is out of range.

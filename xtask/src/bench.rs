@@ -29,13 +29,14 @@ const INSTRUCTIONS: &str = "instructions";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     load: Option<Load>,
-    /// Measures each for a moment only: to see that they run, or to look at a large difference. The package's take their time
+    /// Measures each only briefly, to see that they run or to find large differences. Those of the package still take
+    /// their time
     #[arg(long)]
     quick: bool,
-    /// Where the benchmarks are that run; everywhere, if absent
+    /// The part of the project whose benchmarks run; all, if absent
     #[arg(long = "in", value_name = "ROOM")]
     room: Option<Room>,
-    /// Writes the counted instructions down as the accepted ones
+    /// Records the counted instructions as the accepted ones
     #[arg(long, requires = "filter")]
     accept: bool,
     /// Runs only the benchmarks whose names contain this; `instructions` counts those of core paths, and nothing else
@@ -44,11 +45,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Load {
-    /// Puts servers under the same load, Tidegate among them, and prints a table
+    /// Puts several servers, including Tidegate, under the same load, and prints a table
     Servers(side_by_side::Arguments),
     /// Cuts connections again and again, kills the server and its Redis, and counts what arrives: Tidegate and socket.io
     Drops(drops::Arguments),
-    /// Puts a server under a mixed load for an hour, and tells what it holds over time
+    /// Puts a server under a mixed load for an hour, and reports what it holds over time
     Soak(soak::Arguments),
 }
 
@@ -58,7 +59,7 @@ enum Room {
     Core,
     /// Fan-out in a process, the server, the backends
     Native,
-    /// The npm package beside others that do the same, in Node and in Chromium: publish, throttles, receive
+    /// The npm package and its alternatives, in Node and in Chromium: publish, throttles, receive
     Browser,
 }
 

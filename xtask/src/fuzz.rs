@@ -25,9 +25,9 @@ const BYTES_MAX: u32 = 1_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The target; all, one after the other, if absent
+    /// The target; each in turn, if absent
     target: Option<String>,
-    /// How long each target is tried
+    /// The time for each target, in minutes
     #[arg(long, default_value_t = 1)]
     minutes: u64,
 }

@@ -52,9 +52,9 @@ enum Command {
     Bench(bench::Arguments),
     /// Runs the simulation of the whole system over many seeds
     Sim(sim::Arguments),
-    /// Puts deliberate faults into the core, one at a time, and tells which tests notice
+    /// Puts deliberate faults into the core, one at a time, and reports which tests notice
     Mutants(mutants::Arguments),
-    /// Lets libFuzzer look for bytes from elsewhere that break something
+    /// Lets libFuzzer search for inputs that break something
     Fuzz(fuzz::Arguments),
     /// Runs the core's tests in Miri
     Miri(miri::Arguments),

@@ -14,7 +14,7 @@ use crate::workspace::{Workspace, show_cargo_progress};
 pub(crate) struct Arguments {
     /// Only the tests whose names contain one of these
     filters: Vec<String>,
-    /// How many cases each property is given, where it does not say so itself
+    /// The number of cases of each property that doesn't set it itself
     #[arg(long, default_value_t = 2)]
     cases: u32,
     /// The toolchain that has Miri

@@ -35,16 +35,16 @@ const TIME_MAX: Duration = Duration::from_secs(900);
 pub(crate) struct Arguments {
     /// Only the faults whose names contain one of these
     filters: Vec<String>,
-    /// What an earlier run has found is taken over, and only the others are looked at
+    /// Keeps the results of an earlier run, and tries only the other faults
     #[arg(long)]
     resume: bool,
-    /// In place of the simulation and everything else, only this suite of the tests
+    /// Runs only this test suite, instead of the simulation and everything else
     #[arg(long, conflicts_with = "sim_only")]
     suite: Option<String>,
-    /// Only the simulation: what it does not notice is not given to other tests
+    /// Runs only the simulation, and no other tests if it doesn't notice
     #[arg(long)]
     sim_only: bool,
-    /// How many seeds each fault meets
+    /// The number of seeds for each fault
     #[arg(long, default_value_t = 40)]
     seeds: u64,
 }

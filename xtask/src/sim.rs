@@ -8,19 +8,19 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many seeds; as many as there is time for, if absent
+    /// The number of seeds; as many as there is time for, if absent
     #[arg(long)]
     seeds: Option<u64>,
-    /// For how long at most
+    /// The longest duration, in minutes
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// How many run side by side; as many as the machine has cores, if absent
+    /// The number of parallel runs; one per core, if absent
     #[arg(long)]
     threads: Option<u64>,
-    /// In place of all this, measures what grows with a cluster, and draws the plots of docs/SCALE.md anew
+    /// Instead of simulating, measures the costs that grow with a cluster, and redraws the plots of docs/SCALE.md
     #[arg(long)]
     scale: bool,
 }

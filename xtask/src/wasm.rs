@@ -63,7 +63,7 @@ const CHECK_PROGRAM: &str = include_str!("check_module.mjs");
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Makes the modules and the package anew even if nothing seems to have changed
+    /// Rebuilds the modules and the package even if nothing seems to have changed
     #[arg(long)]
     force: bool,
 }

@@ -36,16 +36,16 @@ pub(crate) struct Arguments {
     /// Tidegate's program
     #[arg(long)]
     tidegate: PathBuf,
-    /// The folder in which peers are installed; they are compared, too
+    /// The folder in which peers are installed, to compare them, too
     #[arg(long)]
     peers: Option<PathBuf>,
     /// Servers whose name contains one of these; all, if absent
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// What is done to them; everything, if absent
+    /// The scenarios; all, if absent
     #[arg(long, value_delimiter = ',')]
     scenarios: Vec<Scenario>,
-    /// How often each is measured
+    /// The number of measurements of each
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long a fan-out is measured, in milliseconds
@@ -67,13 +67,13 @@ enum Scenario {
     Calm,
     /// Ten thousand subscribers, no publication
     Idle,
-    /// As many subscribers that don't read as do
+    /// As many stalled subscribers as reading ones
     Stalled,
-    /// The ten thousand for a minute, with signs of life: only where it is named
+    /// The ten thousand for a minute, with heartbeats; only if named
     Resting,
-    /// A fan-out that all servers bear in short turns: only where it is named
+    /// A fan-out to all servers in short turns; only if named
     Turns,
-    /// The hundred topics in turns: only where it is named
+    /// The hundred topics in turns; only if named
     CalmTurns,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Contestant {
     start: Start,
 }
 
-/// How a program is told where to listen.
+/// How a program gets its port.
 #[derive(Clone, Debug)]
 enum Start {
     /// By these arguments; `{port}` stands for the port.

@@ -37,12 +37,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs a server that only writes: the measure for others
+    /// Runs a server that only writes: the baseline for others
     Floor {
         /// Where to listen
         #[arg(long)]
         listen: SocketAddr,
-        /// Joins what arrives together into one write for each subscriber
+        /// Combines everything that one read brings into one write per subscriber
         #[arg(long)]
         batching: bool,
     },
@@ -50,36 +50,36 @@ enum Command {
     Generate(Generate),
     /// Puts several servers under the same loads and prints a table
     Compare(compare::Arguments),
-    /// Measures what readers that have stopped reading cost those who read
+    /// Measures what stalled readers cost the others
     Stall(stall::Arguments),
-    /// Puts a server under a mixed load for long, and tells what it holds over time
+    /// Puts a server under a mixed load for a long time, and reports what it holds over time
     Soak(soak::Arguments),
 }
 
 #[derive(clap::Args)]
 struct Generate {
-    /// Where it listens
+    /// The server's address
     #[arg(long)]
     server: SocketAddr,
-    /// What it speaks
+    /// Its protocol
     #[arg(long)]
     dialect: Dialect,
-    /// Its process, whose processor time is counted
+    /// Its process id, for measuring processor time
     #[arg(long)]
     pid: u32,
-    /// Its certificate as PEM, where it speaks TLS
+    /// Its certificate as PEM, if it speaks TLS
     #[arg(long)]
     trust: Option<PathBuf>,
-    /// How many subscribe
+    /// The number of subscribers
     #[arg(long, default_value_t = 1_000)]
     subscribers: usize,
-    /// How many more subscribe and never read
+    /// The number of additional subscribers that never read
     #[arg(long, default_value_t = 0)]
     stalled: usize,
     /// Publications at a time
     #[arg(long, default_value_t = 1)]
     in_flight: u64,
-    /// How long it is measured, in seconds
+    /// The duration of the measurement, in seconds
     #[arg(long, default_value_t = 3)]
     seconds: u64,
     /// The core that the subscribers run on

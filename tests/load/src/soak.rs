@@ -36,25 +36,25 @@ pub(crate) struct Arguments {
     /// How long it takes
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..))]
     minutes: u64,
-    /// How many are connected at a time
+    /// The number of simultaneous connections
     #[arg(long, default_value_t = 1_000)]
     connections: usize,
-    /// How many jobs tell of their progress; each ends, and its topic begins anew
+    /// The number of jobs that report their progress; each ends, and restarts its topic
     #[arg(long, default_value_t = 200)]
     jobs: usize,
     /// Publications per second
     #[arg(long, default_value_t = 400)]
     rate: u32,
-    /// How many leave per second, without a word or with one, besides those whose job ends
+    /// The number of connections that close per second, with or without a close frame, besides those whose job ends
     #[arg(long, default_value_t = 20)]
     leaves: u32,
-    /// Where topics live
+    /// The server's backend
     #[arg(long, default_value = "memory")]
     backend: String,
-    /// How often the server is looked at, in seconds
+    /// The interval between samples, in seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
-    /// Draws what was seen into this file, as SVG
+    /// Plots the samples into this file, as SVG
     #[arg(long)]
     plot: Option<PathBuf>,
 }

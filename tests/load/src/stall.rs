@@ -20,10 +20,10 @@ pub(crate) struct Arguments {
     /// The program `tidegate`
     #[arg(long)]
     tidegate: PathBuf,
-    /// How many read
+    /// The number of readers
     #[arg(long, default_value_t = 1_000)]
     readers: usize,
-    /// How many subscribe to the same topic, and never read
+    /// The number of subscribers to the same topic that never read
     #[arg(long, default_value_t = 1_000)]
     stalled: usize,
     /// Publications per second
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// How long each measurement takes, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// How often both are measured, in turns
+    /// How often both are measured, alternately
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 }

@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// A server tells its clients to go elsewhere.
+    /// A server drains: it tells its clients to connect elsewhere.
     pub fn drain(&mut self, server: usize) {
         if self.servers[server].is_up {
             self.note(format_args!("{server} drains"));
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// A server that was dead starts anew.
+    /// A dead server starts again, with empty memory.
     pub fn start(&mut self, server: usize) {
         if self.servers[server].is_up {
             return;
@@ -214,7 +214,7 @@ impl World {
     /// Checks that presences of earlier lives are gone in time.
     ///
     /// # Panics
-    /// If somebody is.
+    /// If they are not.
     pub fn check_ghosts(&self, topics: &[&str]) {
         for (index, server) in self.servers.iter().enumerate() {
             let is_exact = server.lateness.is_zero() && server.disturbed_until <= self.now;

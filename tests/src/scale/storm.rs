@@ -26,7 +26,7 @@ const WAY: Duration = ms(40);
 pub enum Cause {
     /// Their server dies.
     Killed,
-    /// Their server tells them to go elsewhere within this time.
+    /// Their server tells them to connect elsewhere within this time.
     Drained(Duration),
     /// All servers are away for this long.
     AllAway(Duration),

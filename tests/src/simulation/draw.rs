@@ -20,7 +20,7 @@ use crate::{ms, secs};
 /// How often each fault occurs, per thousand operations.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
-    /// A link breaks, and both ends, one of them or none learns of it.
+    /// A link breaks, and both ends, one of them or neither learns of it.
     cuts: u64,
     /// A client's transport becomes slow or late, or its network goes away.
     networks: u64,

@@ -222,7 +222,7 @@ pub enum BackendAct {
 pub enum Op {
     /// Publications of one topic, one after the other at one instant.
     Publish {
-        /// Who publishes.
+        /// The publisher.
         by: By,
         /// The topic's index.
         topic: usize,

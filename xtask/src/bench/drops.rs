@@ -11,7 +11,7 @@ use crate::{browser, servers, wasm};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// More for the program that counts, after `--`: such as `--seconds 20 --clients 10 --only WebSocket`
+    /// Arguments for the counting program, after `--`, such as `--seconds 20 --clients 10 --only WebSocket`
     #[arg(last = true)]
     more: Vec<String>,
 }

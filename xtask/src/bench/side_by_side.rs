@@ -19,16 +19,16 @@ const PEERS: [(&str, &str); 4] = [
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Measures servers of others, too, and installs what is missing of them
+    /// Measures other servers, too, and installs the missing ones
     #[arg(long)]
     peers: bool,
-    /// One short round with few subscribers: to see that it runs, or a large difference
+    /// One short round with few subscribers, to see that it runs or to find large differences
     #[arg(long)]
     quick: bool,
     /// Draws plots into docs/
     #[arg(long)]
     plots: bool,
-    /// More for `tidegate-load compare`, after `--`; `-- --help` tells what
+    /// Arguments for `tidegate-load compare`, after `--`; `-- --help` lists them
     #[arg(last = true)]
     more: Vec<String>,
 }

@@ -9,13 +9,13 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// How long it takes
+    /// The duration in minutes
     #[arg(long, default_value_t = 60)]
     minutes: u64,
     /// Draws a plot into docs/
     #[arg(long)]
     plots: bool,
-    /// More for `tidegate-load soak`, after `--`; `-- --help` tells what
+    /// Arguments for `tidegate-load soak`, after `--`; `-- --help` lists them
     #[arg(last = true)]
     more: Vec<String>,
 }

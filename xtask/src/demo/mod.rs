@@ -36,10 +36,10 @@ const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The address that the server listens at
+    /// The address on which the server listens
     #[arg(long, default_value = "127.0.0.1:8420")]
     listen: SocketAddr,
-    /// How many rounds of work to do; for ever, if absent
+    /// The number of rounds; endless, if absent
     #[arg(long)]
     rounds: Option<u32>,
     /// The folder tree to hash; if absent, the sources that cargo has downloaded, or this repository

@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Leaves out browsers, servers and packaging: for the inner loop
+    /// Leaves out browsers, servers and packaging, for the inner loop
     #[arg(long)]
     quick: bool,
     /// Runs only this step, and those that it builds on; may be repeated

@@ -18,7 +18,7 @@ use crate::{browser, instructions, npm, wasm};
 pub(super) enum Step {
     /// Rust's formatting
     Format,
-    /// Who may know whom
+    /// Forbidden dependencies between crates
     Rules,
     /// That the core needs no operating system
     NoStd,
@@ -30,9 +30,9 @@ pub(super) enum Step {
     Node,
     /// Rust's lints
     Clippy,
-    /// The tests of all crates that need nothing but themselves
+    /// The tests of all crates that need no servers or programs
     Rust,
-    /// What core paths cost, in instructions
+    /// The cost of core paths, in instructions
     Instructions,
     /// The tests that start servers and programs
     Servers,

@@ -34,7 +34,7 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Parses JSON that a test has written.
 ///
 /// # Panics
-/// If it is none.
+/// If it is invalid.
 pub fn json(text: &str) -> Json {
     Json::from_text(text).expect("tests write correct JSON")
 }

@@ -28,7 +28,7 @@ async fn connect(proxy: &Proxy) -> TcpStream {
     connected.expect("the proxy listens")
 }
 
-/// What comes back, up to so many bytes or the end of the connection.
+/// Sends a text, and returns what comes back, up to the same length or the end of the connection.
 async fn say(stream: &mut TcpStream, text: &str) -> String {
     // It may be broken already.
     let _ = stream.write_all(text.as_bytes()).await;

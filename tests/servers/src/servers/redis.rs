@@ -72,7 +72,7 @@ impl RedisServer {
         self.port
     }
 
-    /// Where it listens, `host:port`.
+    /// Its `host:port`.
     pub fn place(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
