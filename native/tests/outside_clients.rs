@@ -24,7 +24,7 @@ use tidegate::core::lifecycle::EndReason;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
-/// A publication's filling, so that few of them fill what the kernel holds.
+/// The size of a publication's filling: large, so that few publications fill the kernel's buffers.
 const FILLING_BYTES: usize = 512 * 1024;
 
 /// More than the server's end of a connection and the outbox hold together.
@@ -106,7 +106,8 @@ async fn a_job_is_followed_to_its_end_by_websocat() {
     a_job_is_followed_to_its_end(Kind::Websocat).await;
 }
 
-/// A device that only reads: by connecting again it says what it has seen, and another program of it goes on there.
+/// A device that only reads: by reconnecting with the last id, it acknowledges what it has seen, and another program of
+/// the device continues there.
 async fn a_device_goes_on_by_the_last_id(kind: Kind) {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::new();
@@ -125,7 +126,7 @@ async fn a_device_goes_on_by_the_last_id(kind: Kind) {
     drop(first);
     tell(&server, "user:7", json!(4)).await;
     let mut second = Client::start(kind, &server.address, topic).await;
-    // Nobody has said of the third that it was seen.
+    // The third was not acknowledged.
     for number in 3..=4 {
         assert_eq!(second.publication().await, json!(number), "{kind:?}");
     }
@@ -148,7 +149,7 @@ async fn a_device_goes_on_by_the_last_id_of_httpx_sse() {
     a_device_goes_on_by_the_last_id(Kind::HttpxSse).await;
 }
 
-/// A server that asks who its clients are, and tokens of somebody who may follow jobs.
+/// A server that requires tokens, and tokens of a user who may follow jobs.
 struct Asking {
     server: Server,
     token: String,
@@ -191,7 +192,7 @@ async fn a_token_is_shown_in_each_way_that_a_client_has() {
     let (address, token) = (&asking.server.address, &asking.token);
     let bearer = format!("Authorization: Bearer {token}");
     let cookie = format!("Cookie: tidegate_token={token}");
-    // One after the other: a ticket is for half a minute, which so many programs at once may take to start.
+    // One after the other: a ticket is valid for half a minute, which starting this many programs at once may exceed.
     let is_let_in = async |kind: Kind, topic: &str, shown: &[&str]| {
         let mut client = Client::start_with(kind, address, topic, shown).await;
         assert_eq!(client.publication().await, "for ada", "{kind:?}");
@@ -272,7 +273,7 @@ async fn what_is_no_frame_is_answered_and_costs_the_connection_nothing() {
 #[tokio::test]
 async fn who_does_not_read_is_shed_and_told_and_nobody_else_notices() {
     let memory = ["serve", "--backend", "memory", "--listen", "127.0.0.1:0"];
-    // Who does not read gives no sign of life either, and is to be kept.
+    // A client that doesn't read doesn't answer pings either, and must not be closed for that.
     let patient = ["--heartbeat", "1h", "--write-timeout", "1h"];
     let server = Server::start_with(program(&[&memory[..], &patient].concat())).await;
     let way = Proxy::start(&server.address).await;
@@ -293,7 +294,7 @@ async fn who_does_not_read_is_shed_and_told_and_nobody_else_notices() {
     for number in 1..=PUBLICATIONS {
         let data = json!({"n": number, "filling": filling});
         publisher.publish("job:1", &data).await.unwrap();
-        // One at a time, so that those who read are never behind, however busy this machine is.
+        // One at a time, so that those that read never lag, however busy this machine is.
         for client in &mut quick {
             assert_eq!(client.publication().await["n"], number);
         }

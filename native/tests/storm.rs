@@ -35,10 +35,10 @@ const PER_USER_MAX: usize = 60;
 /// How many events there are for the storm's handler.
 const EVENTS: u64 = 200;
 
-/// How often it is to panic.
+/// How often the handler panics.
 const PANICS: u64 = 20;
 
-/// How often it is to hang.
+/// How often the handler hangs.
 const HANGS: u64 = 3;
 
 /// Open files are counted by process, and these tests may share one.
@@ -62,21 +62,21 @@ fn token(user: u64) -> String {
 enum Visit {
     /// A WebSocket in rooms, which is reset.
     Reset,
-    /// … which is closed without a word.
+    /// … which is closed without a close frame.
     Closed,
-    /// … which says goodbye.
+    /// … which sends a close frame.
     Goodbye,
-    /// … which then sends what is no WebSocket frame.
+    /// … which then sends bytes that are not a WebSocket frame.
     Garbage,
-    /// … which falls silent, and takes nothing any more.
+    /// … which falls silent, and reads nothing any more.
     HalfOpen,
     /// An event stream of notifications, which is reset.
     StreamReset,
     /// An event stream of a topic, which is closed.
     StreamClosed,
-    /// A request that never becomes complete.
+    /// A request that is never completed.
     HalfRequest,
-    /// A WebSocket that never says who it is.
+    /// A WebSocket that never authenticates.
     Nobody,
 }
 
@@ -93,7 +93,7 @@ impl Visit {
         Self::Nobody,
     ];
 
-    /// Comes and goes; returns what is left open.
+    /// Makes the visit; returns what is left open.
     async fn pay(self, address: &str, user: u64) -> Option<TcpStream> {
         match self {
             Self::Reset => reset(in_rooms(address, user).await),
@@ -105,7 +105,7 @@ impl Visit {
             Self::Garbage => {
                 let mut stream = in_rooms(address, user).await;
                 stream.write_all(&[0xff; 64]).await.unwrap();
-                // It is told that this broke the protocol, and cut.
+                // It gets an error that this broke the protocol, and is cut.
                 let mut rest = Vec::new();
                 let cut = within("the end of the connection", stream.read_to_end(&mut rest));
                 let _ = cut.await;
@@ -164,7 +164,7 @@ async fn stream(address: &str, path: &str, user: u64) -> TcpStream {
     stream
 }
 
-/// All visits, in rounds; returns what is half open.
+/// Makes all visits, in rounds; returns what is half open.
 async fn storm(address: &str, visits: &[Visit]) -> Vec<TcpStream> {
     let mut left = Vec::new();
     for round in 0..ROUNDS {
@@ -177,7 +177,7 @@ async fn storm(address: &str, visits: &[Visit]) -> Vec<TcpStream> {
     left
 }
 
-/// What a server says that it holds.
+/// What a server reports that it holds.
 async fn held(address: &str) -> Value {
     let mut held = get(address, "/debug").await.json();
     let wanted = [
@@ -227,7 +227,7 @@ async fn until_as_before(address: &str, process: &str, before: &Value, files: us
     .await;
 }
 
-/// A user has as many connections as one may have: those of before don't count any more.
+/// A user can open as many connections as allowed: earlier ones don't count any more.
 async fn a_user_has_all_their_connections(address: &str) {
     let bearer = format!("Bearer {}", token(7));
     let headers = [("authorization", &*bearer)];
@@ -245,7 +245,8 @@ async fn served() -> (Hub, String) {
     let mut config = config();
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
     config.access.limits.per_user_max = PER_USER_MAX;
-    // Long for who is alive, however busy this machine is, and short for who waits for the end of the others.
+    // Long enough for clients that are alive, however busy this machine is, and short enough to wait for the end of the
+    // others.
     config.server.session.heartbeat = Duration::from_secs(5);
     config.server.session.pong_timeout = Duration::from_secs(3);
     config.server.hub.retention = Duration::from_millis(1);
@@ -261,7 +262,7 @@ async fn served() -> (Hub, String) {
 /// A bus whose handler of `storm` fails as the event says.
 async fn failing_bus(hub: &Hub) -> EventBus {
     let config = BusConfig {
-        // Longer than a handler takes that panics, however busy this machine is.
+        // Longer than a panicking handler takes, however busy this machine is.
         hangs_after: Duration::from_secs(2),
         ..BusConfig::default()
     };
@@ -313,12 +314,12 @@ async fn nothing_is_left_of_thousands_that_were_killed_while_handlers_failed() {
     );
     let files = open_files("self");
     let (half_open, faults) = tokio::join!(storm(&address, &Visit::ALL), events(&bus));
-    // On a busy machine, telling of a panic may take so long that it counts as hanging.
+    // On a busy machine, reporting a panic may take so long that it counts as hanging.
     let (panicked, hung) = faults;
     assert!(panicked > 0 && hung >= HANGS, "{faults:?}");
     assert_eq!(panicked + hung, PANICS + HANGS);
     assert!(half_open.len() > 200);
-    // The server gives them up by itself: their ends here stay open until then.
+    // The server gives them up by itself: our ends stay open until then.
     eventually("the counts to be as before", async || {
         held(&address).await == before
     })
@@ -329,7 +330,7 @@ async fn nothing_is_left_of_thousands_that_were_killed_while_handlers_failed() {
     assert!(present.is_empty(), "{present:?}");
     a_user_has_all_their_connections(&address).await;
     until_as_before(&address, "self", &before, files).await;
-    // And the bus is well.
+    // And the bus still works.
     let mut heard = hub.subscribe("user:7").await.unwrap();
     bus.publish_to_user(7, "storm", &1).await.unwrap();
     within("an event", heard.next()).await.unwrap();
@@ -357,7 +358,7 @@ async fn nothing_is_left_in_a_server_process() {
     let process = server.id().to_string();
     let before = held(&server.address).await;
     let files = open_files(&process);
-    // Its clients are given up after 45 seconds only, which is too long to wait for.
+    // Its clients are given up only after 45 seconds, which is too long to wait for.
     let visits = Visit::ALL
         .into_iter()
         .filter(|visit| !matches!(visit, Visit::HalfOpen));

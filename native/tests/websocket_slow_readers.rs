@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
-/// A publication's filling, so that few of them fill what the kernel holds.
+/// The size of a publication's filling: large, so that few publications fill the kernel's buffers.
 const FILLING_BYTES: usize = 16 * 1024;
 
 /// More than the kernel's buffers and the outbox hold together.
@@ -23,17 +23,17 @@ const PUBLICATIONS: u64 = 2_000;
 /// One test at a time, also where they share a process: one of them measures its memory.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// How far a reader may be behind who publishes for it, in publications: less than its queue holds.
+/// By how many publications a reader may lag behind its publisher: less than its queue holds.
 const BEHIND_MAX: u64 = 4;
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A hub that lets so many bytes wait for a connection, and its address.
+/// A hub that lets this number of bytes wait for a connection, and its address.
 async fn served_hub(outbox_bytes_max: usize) -> (Hub, String) {
     let hub = support::hub_with(|config| {
         config.outbox_bytes_max = outbox_bytes_max;
-        // Who does not read gives no sign of life either, and is to be kept.
+        // A client that doesn't read doesn't answer pings either, and must not be closed for that.
         config.session.heartbeat = LONG;
     });
     let patient = ServeConfig {
@@ -48,7 +48,7 @@ async fn served_hub(outbox_bytes_max: usize) -> (Hub, String) {
     (hub, address)
 }
 
-/// Connects with a small buffer, so that not reading is soon felt at the other end.
+/// Connects with a small buffer, so that the server soon notices that nothing is read.
 async fn small_socket(address: &str) -> Socket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();

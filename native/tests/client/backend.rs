@@ -131,7 +131,7 @@ fn a_thread_without_a_runtime_publishes_and_listens() {
 async fn blocking_works_within_a_runtime_of_one_thread_and_within_a_callback() {
     let (publisher, watcher) = clients();
     let (publisher, watcher) = (publisher.blocking(), watcher.blocking());
-    // More than a task may do before its runtime wants it to yield.
+    // More than a task may do before its runtime makes it yield.
     for number in 1..=300 {
         publisher.publish("a", &number).unwrap();
     }
@@ -172,7 +172,7 @@ fn a_server_is_reached_without_a_runtime_too() {
         assert_eq!(client.publish("a", &number).unwrap().offset, number);
     }
     client.close().unwrap();
-    // Whether it is closed is known by its thread.
+    // Its thread knows that it is closed.
     let closed = client.publish("a", &1).unwrap_err();
     assert!(matches!(closed, ClientError::Closed), "{closed}");
 }

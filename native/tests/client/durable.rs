@@ -44,7 +44,7 @@ impl Device {
         }
     }
 
-    /// Deals with what comes, up to this number.
+    /// Processes what comes, up to this number.
     async fn deal_with_all_up_to(&mut self, last: u64) {
         while self.seen.last() != Some(&last) {
             match within("the next one", self.events.next()).await {
@@ -73,7 +73,7 @@ async fn publish(server: &Server, numbers: std::ops::RangeInclusive<u64>) {
     }
 }
 
-/// A server that is stopped stores what was acknowledged; its successor goes on exactly there.
+/// A server that is stopped stores what was acknowledged; its successor continues exactly there.
 async fn goes_on_at_the_successor(backend: &str) {
     let mut first = serve(backend).await;
     let mut device = Device::at(&first).await;
@@ -91,7 +91,7 @@ async fn goes_on_at_the_successor(backend: &str) {
     assert_eq!(device.seen, [4, 5, 6]);
 }
 
-/// A server that is killed loses what it has not stored: that comes again, and nothing is missing.
+/// A server that is killed loses what it has not stored: that is delivered again, and nothing is missing.
 async fn misses_nothing(backend: &str) {
     let mut server = serve(backend).await;
     // From here on everything is to reach the device.
@@ -104,7 +104,7 @@ async fn misses_nothing(backend: &str) {
         let numbers = (2 + 10 * round)..=(11 + 10 * round);
         let mut device = Device::at(&server).await;
         publish(&server, numbers.clone()).await;
-        // It dies in the midst of it, and so does the server.
+        // The device dies in the middle, and so does the server.
         device.deal_with_all_up_to(numbers.start() + 4).await;
         seen.extend(&device.seen);
         server.kill().await;
@@ -144,7 +144,7 @@ async fn a_device_misses_nothing_when_servers_at_a_postgres_stop_and_are_killed(
     misses_nothing(&format!("{}&table=killed", postgres.patient_url())).await;
 }
 
-/// What ends a topic is dealt with as everything before it is.
+/// The publication that ends a topic is processed like all others.
 #[tokio::test]
 async fn a_terminal_publication_is_acknowledged_too() {
     let server = serve("memory").await;
@@ -171,7 +171,7 @@ async fn restarted(mut server: Server, backend: &str) -> Server {
     serve(backend).await
 }
 
-/// A device that was away when a topic began, ended and began anew is told that it has missed something of it.
+/// A device that was away when a topic began, ended and began anew learns that it has missed something of it.
 #[tokio::test]
 async fn a_device_is_told_of_what_began_and_ended_in_its_absence() {
     let folder = tempfile::tempdir().unwrap();
@@ -211,7 +211,7 @@ async fn a_device_is_told_of_what_began_and_ended_in_its_absence() {
     assert_eq!(told, ["task:2 2", "task:3 reset", "task:3 4"]);
 }
 
-/// What a command of the device has printed is dealt with, also when it is interrupted.
+/// What the command has printed counts as processed, even if it is interrupted.
 #[cfg(unix)]
 #[tokio::test]
 async fn the_command_goes_on_after_what_it_has_printed() {
@@ -238,7 +238,7 @@ async fn the_command_goes_on_after_what_it_has_printed() {
     let expected = "user:7 #3 3\nuser:7 #4 4\nuser:7 #5 5\n";
     assert_eq!(second.stdout, expected, "{second:?}");
 
-    // Interrupted as soon as it has printed, time and again: it must not matter what it was about to do then.
+    // Interrupted again and again as soon as it has printed: it must not matter what it was about to do then.
     for number in 6..=15 {
         let mut third = sub(&server, &[]);
         let mut lines = BufReader::new(third.stdout.take().unwrap()).lines();
@@ -254,7 +254,7 @@ async fn the_command_goes_on_after_what_it_has_printed() {
     assert_eq!(last.stdout, "user:7 #16 16\n", "{last:?}");
 }
 
-/// The frames, as a client writes them that somebody else has made.
+/// The frames, as a third-party client writes them.
 #[tokio::test]
 async fn a_plain_client_acknowledges_and_forgets() {
     let server = serve("memory").await;

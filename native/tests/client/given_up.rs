@@ -8,14 +8,14 @@ use tidegate::{Client, Hub};
 
 const TOPICS: usize = 50;
 
-/// Asks, and goes away before the answer, which may have come.
+/// Makes a request, and goes away before the answer, which may be there already.
 async fn ask_and_go<F: Future>(client: &Client, asking: F) {
     {
         let mut asking = pin!(asking);
         let mut context = Context::from_waker(Waker::noop());
-        // It may have been answered by now: what was asked for goes with the answer.
+        // It may have been answered by now: then what was requested is released with the answer.
         let _ = asking.as_mut().poll(&mut context);
-        // The client's task answers in order: what it was asked before has its answer.
+        // The client's task answers in order, so the earlier request has been answered.
         client.publish("after", &1).await.unwrap();
     }
 }
@@ -36,7 +36,7 @@ async fn a_subscription_that_nobody_waited_for_ends() {
         hub.counts().await.unwrap().hub.subscriptions == 0
     })
     .await;
-    // One that is held goes on.
+    // A subscription that is held continues.
     let _held = client.subscribe("job:1").await.unwrap();
     client.publish("after", &1).await.unwrap();
     assert_eq!(hub.counts().await.unwrap().hub.subscriptions, 1);

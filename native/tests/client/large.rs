@@ -29,7 +29,7 @@ async fn a_payload_of_many_mebibytes_is_received() {
     };
     let mut events = client.subscribe_with("job:1", all).await.unwrap();
     until_counts(&hub, 1, 1).await;
-    // More than libraries for WebSockets take unless they are told to.
+    // More than WebSocket libraries accept by default.
     let payload = "x".repeat(17 * MIB);
     hub.publish("job:1", &payload).await.unwrap();
     match within("the publication", events.next()).await {
@@ -66,7 +66,7 @@ async fn who_is_sent_more_than_it_takes_is_told_so_and_does_not_come_back() {
         }
         other => panic!("{other:?}"),
     }
-    // What crosses the close is told that there was one.
+    // A publish that crosses the close gets the reason.
     eventually("a publish to be told why", async || {
         let refused = client.publish("job:2", &1).await.unwrap_err();
         refused.to_string().contains("message_bytes_max")

@@ -103,7 +103,7 @@ async fn a_presence_comes_back_with_the_server() {
     })
     .await;
     let _bob = room.track("bob", &2).await.unwrap();
-    // Ada has neither left nor joined for whoever has watched all the time.
+    // For a watcher that was there all the time, Ada has neither left nor joined.
     loop {
         let told = next(&mut changes).await;
         assert!(!told.contains(&left("ada")) && !told.contains(&joined("ada")));

@@ -31,7 +31,7 @@ async fn rediss_encrypts_and_trusts_whom_the_system_trusts() {
     let address = format!("rediss://127.0.0.1:{port}");
     let publish = || program(&["pub", "--backend", &address, "job:1", "{\"progress\":0.5}"]);
 
-    // A variable that rustls reads as OpenSSL does: who is trusted.
+    // A variable that rustls reads as OpenSSL does: the certificates to trust.
     let trusting = publish()
         .env("SSL_CERT_FILE", &certificate)
         .spawn()

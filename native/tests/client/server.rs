@@ -206,7 +206,7 @@ async fn a_reader_that_is_slow_is_told_what_it_missed() {
         hub.publish("a", &number).await.unwrap();
     }
     end(&hub, "a").await;
-    // The reader begins once all has arrived: another subscription of the same client has seen the end.
+    // The reader begins once everything has arrived: another subscription of the same client has seen the end.
     let beside: Vec<Event> = client.subscribe("a").await.unwrap().collect().await;
     assert!(matches!(beside.last(), Some(Event::End { .. })));
     let events: Vec<Event> = within("the end of the stream", events.collect()).await;
@@ -262,7 +262,7 @@ async fn a_server_that_is_killed_under_load_is_outlived() {
     check_that_only_told_losses_happened(&events);
 }
 
-/// Within an epoch nothing is missed and nothing comes twice; a new epoch is announced.
+/// Within an epoch, nothing is missed or repeated; a new epoch is announced.
 fn check_that_only_told_losses_happened(events: &[Event]) {
     let (mut epoch, mut offset, mut was_reset) = (None, 0, false);
     let mut resets = 0;
@@ -318,7 +318,7 @@ async fn a_server_that_is_told_to_stop_sends_its_clients_on() {
     let fresh = connect(&successor.url).await;
     fresh.publish("job:1", &3).await.unwrap();
     assert_eq!(value(&mut events).await, 3);
-    // Who stays to the end of the grace is closed then, and so is the server.
+    // A client that stays until the end of the grace period is closed then, and so is the server.
     assert_eq!(bystander.close_code().await, 1012);
     assert!(server.ended().await.success());
 }

@@ -20,7 +20,7 @@ fn wanting(slow: Option<Slow>) -> Subscribe {
     }
 }
 
-/// What waits for a reader who has read nothing: numbers, and how many it is told to have missed.
+/// What waits for a reader that has read nothing: numbers, and how many it is told that it has missed.
 fn waiting(events: &mut ClientSubscription) -> (Vec<u32>, u64) {
     let (mut numbers, mut missed) = (Vec::new(), 0);
     while let Some(Some(event)) = events.next().now_or_never() {
@@ -49,7 +49,7 @@ async fn a_reader_who_reads_nothing_is_left_with_what_it_wants() {
         until_counts(&hub, 1, 2).await;
         publish_range(&hub, "a", 1..=PUBLICATIONS).await;
         hub.publish("last", &0).await.unwrap();
-        // What comes by one connection comes in order: by then all is there.
+        // One connection delivers in order, so everything has arrived by then.
         within("the last one", last.next()).await;
         let (numbers, missed) = waiting(&mut events);
         assert_eq!(numbers.last(), Some(&PUBLICATIONS), "{slow:?}");

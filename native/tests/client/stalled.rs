@@ -16,7 +16,7 @@ use tidegate::{Client, Event, Hub, Publish};
 const PUBLICATIONS: usize = 100;
 const BYTES: usize = 400_000;
 
-/// A server, the way to it, and a client that is connected.
+/// A server, a proxy to it, and a connected client.
 async fn connected(change: impl FnOnce(&mut ServerConfig)) -> (Hub, Proxy, Client) {
     let (hub, address) = served_hub_with(change).await;
     let proxy = Proxy::start(&address).await;
@@ -43,7 +43,7 @@ async fn until_state(client: &Client, wanted: ConnectionState) {
 
 #[tokio::test]
 async fn a_peer_that_takes_nothing_is_given_up_and_the_next_gets_all_of_it() {
-    // Its silence is noticed soon.
+    // A short heartbeat notices silence soon.
     let (hub, proxy, client) =
         connected(|config| config.session.heartbeat = Duration::from_secs(1)).await;
     proxy.block(true);
@@ -81,7 +81,7 @@ async fn what_comes_is_read_while_nothing_can_be_written() {
     until_counts(&hub, 1, 1).await;
     proxy.block_to_server();
     let answers = enqueue_much(&client);
-    // All of it has been handed to the connection before this is asked.
+    // All of it was handed to the connection before this request.
     let _beside = client.subscribe("b").await.unwrap();
     for number in 1..=3 {
         hub.publish("a", &number).await.unwrap();

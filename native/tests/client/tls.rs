@@ -84,7 +84,7 @@ async fn every_command_of_the_program_speaks_tls() {
     let heard = run(&["sub", "job:1", "--count", "1"], &server, told).await;
     assert!(heard.stdout.contains(r#"{"n":1}"#), "{heard:?}");
 
-    // By the variable, as who sets it once has it.
+    // By the variable.
     let mut command = program(&["run", "--server", &server.url, "--job", "2", "--", "true"]);
     command.env("TIDEGATE_CA", authority.certificate());
     let outcome = finish(command.spawn().unwrap()).await;
@@ -138,12 +138,12 @@ async fn a_server_that_nobody_vouches_for_is_refused_in_words() {
     let other = Authority::new();
     let outcome = run(&["pub", "a", "1"], &server, Some(&other)).await;
     assert_eq!(outcome.code, 3, "{outcome:?}");
-    // A job runs all the same, and its progress is told to nobody.
+    // A job runs nevertheless, and its progress is not published.
     let mut job = program(&["run", "--server", &server.url, "--", "sh", "-c", "exit 7"]);
     let outcome = finish(job.spawn().unwrap()).await;
     assert_eq!(outcome.code, 7, "{outcome:?}");
     assert!(outcome.stderr.contains("--ca FILE"), "{outcome:?}");
-    // None of them has said anything.
+    // None of them has sent anything.
     let client = Client::start_with(&server.url, trusting(&authority)).unwrap();
     let position = within("an answer", client.publish("a", &1)).await.unwrap();
     assert_eq!(position.offset, 1);

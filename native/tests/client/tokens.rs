@@ -13,7 +13,7 @@ use tidegate::core::client::{ClosedReason, ConnectionState};
 use tidegate::core::protocol::ErrorCode;
 use tidegate::{Client, Event, Hub};
 
-/// Lets whoever shows `good-…` in for a while, and counts what it is shown.
+/// Accepts tokens `good-…` for a while, and counts the tokens it is shown.
 struct Brief {
     lasts: Duration,
     shown: Arc<AtomicUsize>,
@@ -44,7 +44,7 @@ impl Authenticate for Brief {
     }
 }
 
-/// A server whose tokens last that long, and how many it was shown.
+/// A server whose tokens last this long, and how many it was shown.
 async fn brief(lasts: Duration) -> (Hub, String, Arc<AtomicUsize>) {
     let shown = Arc::new(AtomicUsize::new(0));
     let mut config = config();

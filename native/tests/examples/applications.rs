@@ -102,7 +102,7 @@ async fn a_job_that_http_triggers_arrives_as_events_and_is_shown_by_debug() {
     assert_eq!(debug["recent"].as_array().unwrap().len(), 20);
 }
 
-/// A run of one program is seen as a whole by another one, which is started late, and its end is told by both.
+/// A run of one program is seen completely by another one, which is started late, and both report its end.
 async fn runs_are_shared(environment: &[(&str, &str)], why: &str) {
     let one = start_with("run_events", environment).await;
     serves_its_page(&one, "Run events").await;
@@ -178,7 +178,7 @@ async fn every_application_is_served_as_the_program_is_and_stops_in_order() {
         let large = format!("x: {}\r\n", "x".repeat(32 * 1024));
         let refused = request(&server.address, "GET /", &large, "").await;
         assert_eq!(refused.status, 431, "{name}: {refused:?}");
-        // Who is refused is told so first, and counted then.
+        // A refused client gets its answer first, and is counted then.
         let cut = "tidegate_cut_total{reason=\"head_too_large\"} 1\n";
         eventually(&format!("{name} to count it"), async || {
             let told = get(&server.address, "/live/metrics").await;

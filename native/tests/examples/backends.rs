@@ -21,7 +21,7 @@ async fn web(backend: &str) -> Server {
     Server::start_with(command).await
 }
 
-/// A job and two web servers that share a backend only; `name` is what it is called for people.
+/// A job and two web servers that share only a backend; `name` is its name for people.
 async fn share(backend: &str, name: &str) {
     let (one, two) = (web(backend).await, web(backend).await);
     let url = format!("{}/live", one.url);
@@ -41,7 +41,7 @@ async fn share(backend: &str, name: &str) {
         watched.stdout.ends_with("100% 9592 primes\ncomplete\n"),
         "{watched:?}"
     );
-    // Both who waited and who comes late are told how it ended.
+    // A caller that waited and one that comes late both learn how it ended.
     for answer in [asking.await.unwrap(), get(&one.address, "/jobs/7").await] {
         assert_eq!(answer.status, 200, "{answer:?}");
         let update = answer.json();

@@ -10,13 +10,13 @@ use crate::support::program::{Server, example};
 use crate::support::socket::Socket;
 use crate::support::{eventually, within};
 
-/// What the work is called, and where its progress is told.
+/// The name of the work, and the topic of its progress.
 const LABELING: &str = "labeling:reviews";
 
 /// How many reviews there are to label.
 const REVIEWS: u64 = 500;
 
-/// Somebody who is present at the labeling, as long as this lasts.
+/// A labeler who is present as long as this lasts.
 async fn labeler(server: &Server, name: &str) -> Socket {
     let mut there = socket(server, "/live/ws", &[]).await;
     let track = json!({"type": "track", "ref": 1, "topic": LABELING, "key": name, "data": {}});
@@ -37,7 +37,7 @@ async fn label(server: &Server, name: &str, item: &Value) -> u16 {
     post(server, "/labels", body).await.status
 }
 
-/// Labels whatever is to be had, until so much is done by this one.
+/// Labels whatever is available, until this labeler has done `count`.
 async fn label_until(server: &Server, name: &str, count: u64) {
     for _ in 0..count {
         within("a review to label", label_one(server, name)).await;
@@ -47,7 +47,7 @@ async fn label_until(server: &Server, name: &str, count: u64) {
 async fn label_one(server: &Server, name: &str) {
     loop {
         let answer = next_review(server, name).await;
-        // 204: what is left is still with somebody who is about to leave.
+        // 204: the remaining items are still held by somebody who is about to leave.
         if answer.status == 200 && label(server, name, &answer.json()["item"]).await == 204 {
             return;
         }
@@ -76,7 +76,7 @@ async fn labelers_share_the_work_and_what_one_leaves_behind_is_for_the_others() 
     assert_eq!(label(&server, "ada", &adas).await, 204);
     assert_eq!(label(&server, "ada", &adas).await, 409, "it has a label");
     assert_eq!(label(&server, "ben", &bens).await, 204);
-    // Now ben has another one, and goes.
+    // Now ben holds another one, and leaves.
     assert_eq!(next_review(&server, "ben").await.status, 200);
     drop(ben);
     label_until(&server, "ada", REVIEWS - 2).await;
@@ -120,7 +120,7 @@ async fn no_label_is_lost_or_counted_twice_when_servers_are_killed() {
     let one = start().await;
     let ada = labeler(&one, "ada").await;
     for round in 0..3 {
-        // Others work at another server, which is killed amid it.
+        // Others work at another server, which is killed meanwhile.
         let mut other = start().await;
         let mut working = Vec::new();
         for number in 0..4 {
@@ -137,14 +137,14 @@ async fn no_label_is_lost_or_counted_twice_when_servers_are_killed() {
         }
     }
     drop(ada);
-    // What is stored is what is told: by the server that was there all the time, and by one that is new.
+    // Both the server that was there all the time and a new one report what is stored.
     let stored = get(&one.address, "/labels").await.json();
     assert!(stored["done"].as_u64() > Some(60), "{stored}");
     until_told(&one, &stored).await;
     until_told(&start().await, &stored).await;
 }
 
-/// Waits until a server tells what is stored.
+/// Waits until a server reports what is stored.
 async fn until_told(server: &Server, stored: &Value) {
     eventually("the counts to agree", async || {
         let mut told = socket(server, "/live/ws", &[]).await;

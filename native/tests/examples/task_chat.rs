@@ -49,7 +49,7 @@ async fn what_is_said_of_a_task_reaches_its_room_and_whoever_it_concerns() {
     let mut room = socket(&server, "/live/ws", &[("authorization", &*bearer(&ben))]).await;
     let subscribe = json!({"type": "subscribe", "pattern": "task:*", "since": []});
     room.send(subscribe).await;
-    // The welcome put ben into his own room before.
+    // The welcome has put ben into his own room.
     assert_eq!(room.expect("subscribed").await["pattern"], "user:2");
     room.expect("subscribed").await;
     assert_eq!(room.expect("pub").await["data"]["event"], "task:created");

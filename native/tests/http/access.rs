@@ -44,7 +44,7 @@ async fn served(change: impl FnOnce(&mut AccessConfig)) -> (Hub, String) {
     (hub, address)
 }
 
-/// A server that asks for tokens.
+/// A server that requires tokens.
 async fn asking() -> (Hub, String) {
     served(|access| {
         access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
@@ -138,7 +138,7 @@ async fn a_connection_ends_with_its_token_and_goes_on_with_a_new_one() {
     let (_hub, address) = asking().await;
     let mut ending = open(&address, &[]).await.unwrap();
     let mut renewed = open(&address, &[]).await.unwrap();
-    // Long enough for another one to be shown before it ends, however busy this machine is.
+    // Long enough for another one to be sent before it expires, however busy this machine is.
     let short = token(json!({ "sub": "ada", "exp": unix_now() + 4, "subscribe": ["**"] }));
     for token in [short.clone(), adas()] {
         renewed
@@ -193,13 +193,13 @@ async fn event_streams_take_a_token_or_a_ticket() {
     );
     request(&address, "POST /publish", &own, body).await;
     assert_eq!(stream.data().await, 1);
-    // A ticket is for connections, and no token to get others by.
+    // A ticket is for connections only, and can't be exchanged for others.
     let again = format!("Authorization: Bearer {ticket}\r\n");
     let more = request(&address, "POST /ticket", &again, "").await;
     assert_eq!(more.error(), (401, "unauthorized".into()));
 }
 
-/// Asks a person, who takes their time.
+/// A rule that takes its time.
 struct Slow(Arc<Notify>);
 
 impl Authenticate for Slow {
@@ -358,7 +358,7 @@ async fn a_storm_of_connections_that_come_and_are_killed_leaves_nothing_behind()
             sockets.push(connect(number).await);
         }
         for socket in sockets {
-            // No goodbye: the connection is reset.
+            // No close frame: the connection is reset.
             let stream = socket.inner.into_inner();
             stream.set_zero_linger().unwrap();
             drop(stream);

@@ -10,7 +10,7 @@ use tidegate::{Config, Hub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Knows everybody who shows a token, and lets nobody publish.
+/// Accepts every token, and lets nobody publish.
 struct Readers;
 
 impl Authenticate for Readers {
@@ -27,7 +27,7 @@ async fn served(change: impl FnOnce(&mut Config)) -> String {
     serve(tidegate::axum::router(hub)).await
 }
 
-/// Sends the head of a request to publish, and so much of its body.
+/// Sends the head of a request to publish, and this part of its body.
 async fn begin(address: &str, headers: &str, announced: usize, body: &str) -> TcpStream {
     let head = format!(
         "POST /publish HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {announced}\r\n\r\n{body}"
@@ -37,7 +37,7 @@ async fn begin(address: &str, headers: &str, announced: usize, body: &str) -> Tc
     stream
 }
 
-/// The status of the answer to a request whose body hasn't come.
+/// The status of the answer to a request whose body is incomplete.
 async fn status(mut stream: TcpStream) -> u16 {
     let mut head = [0; 13];
     within("an answer", stream.read_exact(&mut head))
@@ -71,7 +71,7 @@ async fn bodies_have_so_much_room_together_and_whoever_leaves_gives_it_back() {
         let body = json!({ "topic": "job:1", "data": "x".repeat(600) });
         publish(&address, &body).await
     };
-    // What is announced takes no room.
+    // An announced length takes no room.
     let mut announced = Vec::new();
     for _ in 0..3 {
         announced.push(begin(&address, "", 1_000, "").await);
@@ -87,7 +87,7 @@ async fn bodies_have_so_much_room_together_and_whoever_leaves_gives_it_back() {
     eventually("its room", async || publish().await.status == 200).await;
 }
 
-/// Sends a body that is refused by its announced length to its end, and only then reads, as simple clients do.
+/// Sends a body to its end that is refused because of its announced length, and only then reads, as simple clients do.
 async fn told_afterwards(address: &str, bytes: usize) -> Result<u16, std::io::Error> {
     let mut stream = begin(address, "", bytes, "").await;
     stream.write_all(&vec![b'x'; bytes]).await?;

@@ -14,7 +14,7 @@ use tidegate::backend::{BackendError, Choice};
 use tidegate::{BackendLink, Hub};
 use tokio::net::TcpListener;
 
-/// Serves a hub so that it knows who asks; returns its address.
+/// Serves a hub so that it knows where callers are; returns its address.
 async fn served(hub: &Hub) -> String {
     let app =
         tidegate::axum::router(hub.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -150,7 +150,7 @@ async fn whoever_may_be_far_away_is_told_nothing() {
         let answer = request(&address, "GET /debug", headers, "").await;
         assert_eq!(answer.error(), (403, "forbidden".to_owned()), "{headers}");
     }
-    // An application that does not say who asks.
+    // An application that doesn't report where callers are.
     let address = serve_by_axum(tidegate::axum::router(hub)).await;
     let answer = get(&address, "/debug").await;
     assert_eq!(answer.error(), (403, "forbidden".to_owned()));

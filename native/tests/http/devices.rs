@@ -22,7 +22,7 @@ fn token(user: u64) -> String {
     encode(&Header::default(), &claims, &key).unwrap()
 }
 
-/// A server that asks for tokens, of a hub that `start` makes.
+/// A server that requires tokens, of a hub that `start` creates.
 async fn asking(start: impl FnOnce(tidegate::Config) -> std::io::Result<Hub>) -> (Hub, String) {
     let mut config = config();
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
@@ -48,7 +48,7 @@ async fn notifications(address: &str, user: u64, device: &str, id: Option<&str>)
     Events::open_at(address, &path, id).await
 }
 
-/// A WebSocket that is welcome in the user's room.
+/// A WebSocket for the notifications of the user.
 async fn socket(address: &str, user: u64, device: &str) -> Socket {
     let stream = TcpStream::connect(address).await.unwrap();
     let path = format!("/user/notifications?device={device}");
@@ -57,7 +57,7 @@ async fn socket(address: &str, user: u64, device: &str) -> Socket {
     Socket::at(&path, stream, &headers).await.unwrap()
 }
 
-/// Devices and how far they are.
+/// The user's devices, and their offsets.
 async fn devices(address: &str, user: u64) -> Vec<(String, u64)> {
     let told = ask(address, "GET /user/devices", user).await.json();
     let devices = told["devices"].as_array().unwrap().iter();
@@ -78,7 +78,7 @@ async fn notify(hub: &Hub, numbers: std::ops::RangeInclusive<u64>) {
 
 async fn devices_come_and_go(hub: Hub, address: String) {
     notify(&hub, 1..=1).await;
-    // By an event stream, which says by its next request what it has seen.
+    // By an event stream, which acknowledges by its next request what it has seen.
     let mut phone = notifications(&address, 7, "phone", None).await;
     assert_eq!(phone.next().await.unwrap().data["data"], 1);
     notify(&hub, 2..=3).await;
@@ -87,7 +87,7 @@ async fn devices_come_and_go(hub: Hub, address: String) {
     drop(phone);
     let mut phone = notifications(&address, 7, "phone", second.id.as_deref()).await;
     assert_eq!(phone.next().await.unwrap().data["data"], 3);
-    // By a WebSocket, which says so by a frame; it begins with what is new.
+    // By a WebSocket, which acknowledges by a frame; it begins with what is new.
     let mut tablet = socket(&address, 7, "tablet").await;
     tablet.expect("subscribed").await;
     notify(&hub, 4..=4).await;
@@ -110,7 +110,7 @@ async fn devices_come_and_go(hub: Hub, address: String) {
     assert_eq!(devices(&address, 7).await, both[1..]);
     let mut anew = notifications(&address, 7, "phone", None).await;
     assert_eq!(anew.next().await.unwrap().data["data"], 4);
-    // So does the application.
+    // The application forgets, too.
     let tablet = DurableName::new("tablet").unwrap();
     assert_eq!(hub.forget_device("7", &tablet).await.unwrap(), 1);
     let left = hub.devices("7").await.unwrap();

@@ -37,7 +37,7 @@ async fn served(hub: &Hub) -> String {
     serve(tidegate::axum::router(hub.clone())).await
 }
 
-/// A WebSocket of a user, which stands when this returns.
+/// A WebSocket of a user, which is open when this returns.
 async fn socket(address: &str, user: &str) -> Socket {
     let mut socket = Socket::open(address).await;
     let token = token(user, "chat");
@@ -99,7 +99,7 @@ async fn all_of_a_user_end(hub: Hub) {
     }
     assert_eq!(events.next().await.unwrap().data["data"], 7);
     assert_eq!(events.rest().await, Vec::new(), "the response ends");
-    // The ticket was made before; a token that stands is for whoever gives out tokens to refuse.
+    // The ticket was made before. A valid token still admits: refusing it is up to whoever issues tokens.
     let again = stream(&address, &ticket).await;
     assert_eq!(again.rest().await, Vec::new());
     let again = socket(&address, "ada").await;
@@ -170,7 +170,7 @@ async fn others_at_the_same_backend_end_theirs_and_are_not_counted() {
     for socket in there {
         is_disconnected(socket).await;
     }
-    // What comes back to who has told it ends nobody.
+    // The broadcast that returns to its sender ends no connection.
     let mut again = socket(&first, "7").await;
     again.send(json!({ "type": "ping" })).await;
     again.expect("pong").await;

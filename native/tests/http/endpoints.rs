@@ -43,7 +43,7 @@ async fn an_idempotency_key_makes_a_repeat_harmless() {
         hub.latest("job:1").await.unwrap().unwrap().position.offset,
         1
     );
-    // What has happened has happened, also once the topic has ended.
+    // A publish that took effect is still recognised after the topic has ended.
     publish(
         &address,
         &json!({"topic": "job:1", "data": 2, "end": "failed"}),

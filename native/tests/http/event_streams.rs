@@ -104,11 +104,11 @@ async fn a_throttle_holds_values_back_until_the_end_flushes_them() {
     let (hub, address) = served_hub().await;
     let mut events = Events::open(&address, "topic=a&throttle=1h").await;
     publish_range(&hub, "a", 1..=1).await;
-    // Read before more is published: a value that still waits to be written may be conflated.
+    // Read before more is published, because a value that is still waiting to be written may be conflated.
     assert_eq!(events.next().await.unwrap().data["offset"], 1);
     publish_range(&hub, "a", 2..=50).await;
     end(&hub, "a").await;
-    // What was pending goes first, but may be conflated with the terminal on its way.
+    // What was pending comes first, but may be conflated with the terminal publication on its way.
     let events = events.rest().await;
     assert!(events.len() <= 3, "{events:?}");
     assert_eq!(events[events.len() - 2].data["offset"], 51);

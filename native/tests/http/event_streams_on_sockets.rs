@@ -137,7 +137,7 @@ async fn a_client_that_talks_on_is_cut() {
     let request = b"GET /events?topic=a HTTP/1.1\r\nhost: localhost\r\n\r\n";
     stream.write_all(request).await.unwrap();
     until_counts(&hub, 1, 1).await;
-    // It may be cut before it has said everything.
+    // It may be cut before it has sent everything.
     let _ = stream.write_all(&[b'x'; 256 * 1024]).await;
     until_counts(&hub, 0, 0).await;
 }

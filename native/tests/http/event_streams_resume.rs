@@ -5,7 +5,7 @@ use crate::support::{end, publish_range, served_hub, served_hub_with, until_coun
 use serde_json::{Value, json};
 use tidegate::Publish;
 
-/// Reads `count` events, breaks the connection off, and returns the last id.
+/// Reads `count` events, drops the connection, and returns the last id.
 async fn read_and_break(
     address: &str,
     query: &str,
@@ -94,7 +94,7 @@ async fn what_was_trimmed_is_told_by_a_reset_and_the_latest_value() {
         assert_eq!(latest.data["data"], 20);
         assert_eq!(latest.id, Some(format!("{epoch}:20")));
     }
-    // One within what is kept is no loss.
+    // A position within the history is no loss.
     let kept = format!("{epoch}:16");
     let (values, _) = read_and_break(&address, "topic=a", Some(&kept), 4).await;
     assert_eq!(values, [17, 18, 19, 20]);
@@ -125,12 +125,12 @@ async fn who_comes_back_after_the_end_is_told_to_stay_away() {
         204
     );
     until_counts(&hub, 0, 0).await;
-    // One who missed the end gets it.
+    // A reader that missed the end gets it.
     let missed = events[0].id.clone().unwrap();
     let events = Events::resume(&address, "topic=a", Some(&missed)).await;
     assert_eq!(events.status(), 200);
     assert_eq!(events.rest().await.len(), 2);
-    // And so does one who comes for the first time.
+    // And so does a new reader.
     assert_eq!(
         Events::open(&address, "topic=a").await.rest().await.len(),
         2
@@ -168,7 +168,7 @@ async fn a_durable_stream_goes_on_at_what_was_given_back_and_each_device_by_itse
     publish_range(&hub, "a", 1..=3).await;
     publish_range(&hub, "b:1", 11..=13).await;
     drop(opened);
-    // What has been sent is not what has been dealt with. Topics have an order each, and none among them.
+    // What was sent does not count as processed. Topics have an order each, but not among each other.
     let (seen, _) = read_and_break(&address, phone, None, 6).await;
     assert_eq!(in_order_of_topics(seen), [1, 2, 3, 11, 12, 13]);
     let (seen, id) = read_and_break(&address, phone, None, 5).await;
@@ -176,7 +176,7 @@ async fn a_durable_stream_goes_on_at_what_was_given_back_and_each_device_by_itse
     let last = if seen.contains(&13) { 3 } else { 13 };
     let others = [1, 2, 3, 11, 12, 13].into_iter().filter(|one| *one != last);
     assert!(others.eq(seen.iter().copied()), "{seen:?}");
-    // Giving the id back says that it is, for the next program of the device, too.
+    // Sending the id back acknowledges it, for the next program of the device, too.
     let (seen, _) = read_and_break(&address, &format!("{phone}&latest=false"), Some(&id), 1).await;
     assert_eq!(seen, [last]);
     let (seen, _) = read_and_break(&address, phone, None, 1).await;
@@ -204,7 +204,7 @@ async fn a_device_that_has_the_end_is_told_that_nothing_comes() {
     assert_eq!(nameless.status(), 400);
 }
 
-/// Opens a stream, breaks it off before it has had an event, and returns the id that a browser would give back.
+/// Opens a stream, drops it before its first event, and returns the id that a browser would send back.
 async fn break_before_any_event(address: &str, path: &str) -> Option<String> {
     let mut events = Events::open_at(address, path, None).await;
     assert_eq!(events.block().await.unwrap(), "retry: 2000\n\n");

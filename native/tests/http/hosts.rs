@@ -22,7 +22,7 @@ async fn served(change: impl FnOnce(&mut AccessConfig)) -> String {
     serve(tidegate::axum::router(hub(change).await)).await
 }
 
-/// The status of the answer to what a page asks for at `host`, which it thinks it came from.
+/// The status of the answer to a page's request to `host`, which the page believes to be its own origin.
 async fn status(address: &str, line: &str, host: Option<&str>) -> u16 {
     let headers = host.map_or(String::new(), |host| {
         format!("Host: {host}\r\nOrigin: http://{host}\r\n")

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidegate::auth::{AuthError, Authenticate as _, Credentials, Identity, JwtVerifier};
 use tidegate::{AccessConfig, Config, Hub};
 
-/// A server whose tokens are signed by the keys of a provider.
+/// A server whose tokens are signed with the keys of a provider.
 struct Served {
     provider: Arc<Provider>,
     verifier: JwtVerifier,
@@ -181,7 +181,7 @@ async fn what_is_no_key_set_changes_nothing() {
         })
         .await;
         assert_eq!(served.publish(&FIRST).await, 200, "{reply:?}");
-        // What can't be known now may be good: who has it comes back.
+        // The token may be valid, so its bearer should try again.
         assert_eq!(served.publish(&SECOND).await, 503, "{reply:?}");
         assert_eq!(get(&served.address, "/readyz").await.status, 200);
     }
@@ -208,7 +208,7 @@ async fn an_issuer_is_asked_where_its_keys_are_and_only_its_own_tokens_are_taken
         assert!(matches!(answer, Err(AuthError::Invalid(_))), "{answer:?}");
     }
     assert_eq!(provider.fetches(), 1);
-    // By another name it is another one, whatever document is there.
+    // Under another name it is another issuer, whatever document it has.
     let renamed = JwtVerifier::oidc_issuer(issuer.trim_end_matches('/')).unwrap();
     let answer = authenticate(&renamed, FIRST.token_from(&issuer)).await;
     assert!(

@@ -34,7 +34,7 @@ fn value(text: &str, name: &str) -> u64 {
         .unwrap()
 }
 
-/// A hub whose callers are known to be near.
+/// A hub whose callers are known to be on this machine.
 async fn served() -> (Hub, String) {
     served_as(config()).await
 }
@@ -208,7 +208,7 @@ async fn an_operator_far_away_shows_a_token_for_everything() {
     let mut config = config();
     config.access.authenticate = Some(Arc::new(JwtVerifier::hs256(SECRET).unwrap()));
     let hub = Hub::new(config).unwrap();
-    // Who asks is not known to this server: as good as far away.
+    // This server doesn't know where the caller is, so it counts as far away.
     let address = serve_by_axum(tidegate::axum::router(hub)).await;
     let asked = async |path: &str, subscribe: &str| {
         let claims = json!({ "exp": 4_000_000_000_u64, "subscribe": [subscribe] });

@@ -7,7 +7,7 @@ use tidegate::Hub;
 
 const LISTED: &str = "https://app.example";
 
-/// A server that pages of one other origin may use, and publish by.
+/// A server that pages of one other origin may use, also to publish.
 async fn served() -> (Hub, String) {
     let mut config = config();
     config.access.origins = vec![LISTED.into()];

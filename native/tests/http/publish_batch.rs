@@ -14,7 +14,7 @@ use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Ident
 use tidegate::backend::{Keep, Memory};
 use tidegate::core::rate::Rate;
 
-/// Whoever shows a token may publish chats, and nothing else.
+/// Lets everyone with a token publish chats, and nothing else.
 struct Chats;
 
 impl Authenticate for Chats {
@@ -28,7 +28,7 @@ impl Authenticate for Chats {
     }
 }
 
-/// What came of each publication: its topic with its offset, or with the code of its error.
+/// The outcome of each publication: its topic with its offset, or with the code of its error.
 fn outcomes(answer: &Answer) -> Vec<(String, Result<u64, String>)> {
     assert_eq!(answer.status, 200, "{answer:?}");
     let results = answer.json();
@@ -174,7 +174,7 @@ async fn a_rate_lets_the_first_ones_in_and_none_after_one_that_is_refused() {
         .iter()
         .take_while(|(_, result)| result.is_ok())
         .count();
-    // Meanwhile one may have come back.
+    // One more may have been allowed again meanwhile.
     assert!((10..20).contains(&through), "{through}");
     let rest = &outcomes[through..];
     assert!(

@@ -11,7 +11,7 @@ use tidegate::access::Proxies;
 use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
 use tidegate::core::rate::Rate;
 
-/// Everybody is whom their token says, and may publish anywhere; `-` has no name.
+/// The token is the user's name, and everyone may publish anywhere; `-` has no name.
 struct Names;
 
 impl Authenticate for Names {
@@ -25,7 +25,7 @@ impl Authenticate for Names {
     }
 }
 
-/// A server where two publishes may come at once, and one a second after that.
+/// A server that allows two publishes at once, and one per second after that.
 async fn served(asks: bool) -> String {
     let mut config = config();
     config.server.session.publish_rate = Some(Rate {
@@ -44,7 +44,7 @@ async fn served(asks: bool) -> String {
     serve_by_own_loop(tidegate::axum::router(hub)).await
 }
 
-/// As many requests at once as no second lets pass, and what came of them: how many were let through.
+/// Sends more requests at once than any second allows, and returns how many were let through.
 async fn let_through(address: &str, headers: &[&str]) -> usize {
     let body = json!({ "topic": "job:1", "data": 1 }).to_string();
     let ask = |headers: &&str| {
@@ -69,7 +69,7 @@ async fn a_user_has_a_rate_however_many_connections_and_addresses_they_use() {
     let ada = "Authorization: Bearer ada\r\nX-Forwarded-For: 192.0.2.1\r\n";
     let elsewhere = "Authorization: Bearer ada\r\nX-Forwarded-For: 192.0.2.2\r\n";
     let through = let_through(&address, &[[ada; 10], [elsewhere; 10]].concat()).await;
-    // While they were sent, one or the other may have come back.
+    // One or the other may have been allowed again while they were sent.
     assert!((2..10).contains(&through), "{through}");
     let bob = "Authorization: Bearer bob\r\nX-Forwarded-For: 192.0.2.1\r\n";
     assert_eq!(let_through(&address, &[bob; 2]).await, 2, "bob has his own");

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 /// How long an application may take to answer at all.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Never answers about `slow`. Whoever waits for an answer has a clone of this.
+/// Never answers about `slow`. Every pending question has a clone of this.
 struct Mute(Arc<()>);
 
 impl Authenticate for Mute {
@@ -52,7 +52,7 @@ async fn nobody_asks_on_about_a_client_that_has_gone() {
     let slow = json!({ "type": "hello", "token": "slow" });
     let mut at_first = Socket::open(&address).await;
     at_first.send(slow.clone()).await;
-    // Others that were let in, and show another token.
+    // Clients that are connected, and send another token.
     let stream = TcpStream::connect(&address).await.unwrap();
     let known = [("authorization", "Bearer known")];
     let mut later = Socket::with_headers(stream, &known).await.unwrap();

@@ -225,7 +225,7 @@ async fn a_history_goes_on_where_its_last_part_ended() {
     assert_eq!(values(&news), [of("job:1", 26)]);
 }
 
-/// Everybody is whom their token says, and may read jobs.
+/// The token is the user's name, and everyone may read jobs.
 struct Jobs;
 
 impl Authenticate for Jobs {
@@ -263,7 +263,7 @@ async fn whoever_may_subscribe_may_read_and_nobody_else() {
     };
     for path in ["/latest", "/history", "/presence"] {
         let own = status(&format!("{path}?topic=user:7"), TOKEN).await;
-        // The room is one's own to hear, and not to see who else is there.
+        // Users may read their own room, but not see who else is there.
         assert_eq!(own, if path == "/presence" { 403 } else { 200 }, "{path}");
         let covered = status(&format!("{path}?topic=job:1"), TOKEN).await;
         assert_eq!(covered, 200, "{path}");
@@ -327,7 +327,7 @@ async fn a_backend_that_is_away_is_no_empty_answer() {
     let hub = Hub::with_backend(impatient, Arc::new(Fragile::new(&is_away))).unwrap();
     let address = serve(tidegate::axum::router(hub.clone())).await;
     hub.publish("job:1", &1).await.unwrap();
-    // Who follows it has a copy, which may be old.
+    // The follower has a copy, which may be old.
     let _followed = hub.subscribe("job:1").await.unwrap();
     let paths = [
         "/latest?topic=job:1",

@@ -12,7 +12,7 @@ use tidegate::Hub;
 use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
 use tokio::net::TcpStream;
 
-/// Whoever shows a token is user 7 and may do everything, for a time from the start on.
+/// Every token is user 7, who may do everything, for a limited time from the start.
 struct All {
     until: SystemTime,
 }
@@ -35,7 +35,7 @@ impl Authenticate for All {
     }
 }
 
-/// A server whose tokens last this long, the ticket that the first one gets, and for how many seconds.
+/// A server whose tokens last this long, the ticket for the first one, and for how many seconds it is valid.
 async fn ticket_of(lasts: Duration) -> (String, String, u64) {
     let mut config = config();
     let until = SystemTime::now() + lasts;
@@ -52,7 +52,7 @@ async fn ticket_of(lasts: Duration) -> (String, String, u64) {
 async fn a_ticket_opens_connections_and_nothing_else_least_of_all_another_ticket() {
     let (address, ticket, _) = ticket_of(Duration::from_secs(600)).await;
     let publication = json!({ "topic": "job:1", "data": 1 }).to_string();
-    // Whoever comes by a proxy needs a token for what the machine itself is told.
+    // A caller through a proxy needs a token for what callers on this machine may see.
     let far = "X-Forwarded-For: 192.0.2.7\r\n";
     for (line, body) in [
         ("POST /publish?", publication.as_str()),

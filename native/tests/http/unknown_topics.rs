@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
-/// A topic that has publications, one that has ended, one that somebody is present in, and one that never was.
+/// A topic with publications, one that has ended, one where somebody is present, and one that never existed.
 const TOPICS: [&str; 4] = ["task:live", "task:over", "task:busy", "task:none"];
 
 fn token(claims: &Value) -> String {
@@ -25,7 +25,7 @@ fn token(claims: &Value) -> String {
     .unwrap()
 }
 
-/// Everything that may be asked of a topic by a frame.
+/// Every request that a frame can make about a topic.
 fn frames(topic: &str) -> [Value; 7] {
     let since = json!([{ "topic": topic, "epoch": 1, "offset": 1 }]);
     [
@@ -39,7 +39,7 @@ fn frames(topic: &str) -> [Value; 7] {
     ]
 }
 
-/// What is answered about a topic to whoever may have none of these, with its name taken out.
+/// The answers about a topic to a client without rights to it, with its name removed.
 async fn answers(address: &str, authorization: &str, topic: &str) -> Vec<String> {
     let stream = TcpStream::connect(address).await.unwrap();
     let headers = [("authorization", authorization)];
@@ -87,6 +87,6 @@ async fn whoever_may_not_have_a_topic_is_told_the_same_whether_there_is_one_or_n
         assert_eq!(other_told, told, "{other}");
     }
     let forbidden = told.iter().filter(|answer| answer.contains("forbidden"));
-    // To change the flow of what one isn't subscribed to is wrong in another way.
+    // Changing the flow of a subscription that doesn't exist is a different error.
     assert_eq!(forbidden.count(), told.len() - 1, "{told:#?}");
 }

@@ -22,7 +22,7 @@ fn asking_config() -> Config {
     config
 }
 
-/// A server that asks for tokens.
+/// A server that requires tokens.
 async fn asking() -> (Hub, String) {
     let hub = Hub::new(asking_config()).unwrap();
     let address = serve(tidegate::axum::router(hub.clone())).await;
@@ -55,7 +55,7 @@ async fn a_users_event_stream_may_have_their_room_beside_other_topics_and_nobody
             "{others}"
         );
     }
-    // Both have ended, and so does the response that has what they said last.
+    // Both have ended, and so does the response, which contains their last events.
     for topic in ["user:7", "job:1"] {
         hub.publish(topic, &topic).await.unwrap();
         crate::support::end(&hub, topic).await;
@@ -70,7 +70,8 @@ async fn a_users_event_stream_may_have_their_room_beside_other_topics_and_nobody
     }
 }
 
-/// What comes by the room has its own name, and no id: what a browser would resume from stays as it is.
+/// Events of the room have a name of their own, and no id, so that the id from which a browser would resume stays the
+/// same.
 async fn is_in_its_users_room(hub: &Hub, address: &str) {
     let head = format!("Authorization: {}\r\n", sevens());
     let ticket = request(address, "POST /ticket", &head, "").await.json();
@@ -95,7 +96,7 @@ async fn is_in_its_users_room(hub: &Hub, address: &str) {
         ("user", &None, &json!("it rings"))
     );
 
-    // Resumed, it is in the room again, and goes on after what it was told of its topic.
+    // After resuming, it is in the room again, and continues its topic after what it has received.
     drop(events);
     until_counts(hub, 0, 0).await;
     let events = Events::resume(address, &query, Some(&last)).await;
@@ -124,7 +125,7 @@ async fn a_users_event_stream_is_in_their_room_without_asking() {
     is_in_its_users_room(&hub, &address).await;
 }
 
-/// Where topics live elsewhere, and another server loop writes the stream.
+/// With topics in a backend, and another server loop that writes the stream.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_users_event_stream_is_in_their_room_beside_a_backend_and_by_any_loop() {
@@ -173,7 +174,7 @@ async fn a_notification_socket_answers_pings_and_takes_nothing_but_what_is_its_u
     assert_eq!(bell.expect("subscribed").await["pattern"], "user:7");
     bell.send(json!({ "type": "ping" })).await;
     bell.expect("pong").await;
-    // Not even what the token is good for elsewhere.
+    // Not even what the token allows elsewhere.
     let publish = json!({ "type": "publish", "ref": 1, "topic": "user:7", "data": 1 });
     for frame in [json!({ "type": "subscribe", "pattern": "job:1" }), publish] {
         bell.send(frame).await;

@@ -50,7 +50,7 @@ async fn a_job_is_followed_to_each_of_its_ends() {
         assert_eq!(end.message, last.message);
         assert!(next(&mut updates).await.is_none());
         assert!(next(&mut updates).await.is_none());
-        // Who comes late is told, too.
+        // Late subscribers get the end, too.
         let mut late = jobs.subscribe(id).await.unwrap();
         assert_eq!(update(&mut late).await, end);
         assert!(next(&mut late).await.is_none());
@@ -109,7 +109,7 @@ async fn a_field_that_is_given_by_its_name_is_told_once() {
     );
     assert_eq!(sent.message.as_deref(), Some("half"));
     assert_eq!(sent.end(), Some(EndReason::Complete));
-    // Whoever writes into it by hand is outdone by the fields as well.
+    // Members that were inserted by hand don't override the fields either.
     sent.extra.insert("status".to_owned(), json!("RUNNING"));
     sent.extra.insert("job_id".to_owned(), json!("2"));
     jobs.send("1", sent).await.unwrap();
@@ -224,7 +224,7 @@ async fn a_stream_that_is_cut_off_before_the_job_ends_says_so() {
     }
     hub.stop();
     is_cut(&mut stopped).await;
-    // What has ended before the hub is told as ever.
+    // Jobs that have ended before the hub stops are delivered as ever.
     let told: Vec<_> = within("the end", done.collect()).await;
     assert!(matches!(&told[..], [Ok(end)] if end.status == "COMPLETE"));
 }

@@ -73,7 +73,7 @@ async fn a_handler_gets_the_events_of_its_type_in_order_from_every_room() {
     for _ in 0..=100 {
         let event = next(&mut hearing).await;
         if event.room == TaskRoom(TASK.id).topic() {
-            // Rooms of tasks are followed beside those of users.
+            // Rooms of tasks are followed besides those of users.
             of_task += 1;
             continue;
         }
@@ -245,7 +245,7 @@ fn a_bus_listens_again_in_another_runtime_and_waits_for_no_handler_of_the_last()
     assert!(faults.try_recv().is_err(), "nobody was too slow");
 }
 
-/// Lets everybody in, and nobody subscribe.
+/// Lets everyone connect, and nobody subscribe.
 struct Forbidding;
 
 impl Authenticate for Forbidding {

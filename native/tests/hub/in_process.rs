@@ -35,7 +35,7 @@ async fn rest(events: Subscription) -> Vec<Event> {
     within("the end of the stream", events.collect()).await
 }
 
-/// What the publications among the events hold.
+/// The values of the publications among the events.
 fn values(events: &[Event]) -> Vec<Value> {
     let value = |event: &Event| match event {
         Event::Publication(publication) => Some(publication.payload.parse().unwrap()),
@@ -111,7 +111,7 @@ async fn a_throttled_stream_gets_the_first_and_at_the_end_the_last() {
     hub.publish_with("job:1", &"done", Publish::end(COMPLETE))
         .await
         .unwrap();
-    // What was pending goes first, but may be conflated with the terminal on its way.
+    // What was pending comes first, but may be conflated with the terminal publication on its way.
     let values = values(&rest(events).await);
     assert_eq!(values.first(), Some(&json!(0)));
     assert_eq!(values.last(), Some(&json!("done")));
@@ -371,7 +371,7 @@ async fn what_breaks_the_syntax_or_a_limit_is_named() {
     let error = hub.publish("b", &1).await.unwrap_err();
     let full = PublishError::Refused(Refusal::TooManyTopics { topics_max: 1 });
     assert_eq!(error.to_string(), full.to_string());
-    // What is merely waited for is none of them.
+    // Topics that are merely subscribed to don't count.
     let waits = hub.subscribe("b").await.unwrap();
     drop(waits);
     until_counts(&hub, 0, 0).await;

@@ -25,7 +25,7 @@ fn keys(list: &Value) -> Vec<&str> {
     list.iter().map(|it| it["key"].as_str().unwrap()).collect()
 }
 
-/// Reads diffs until as many have come and gone as are named, in alphabetical order.
+/// Reads diffs until these have joined and left, in alphabetical order.
 async fn until(socket: &mut Socket, joins: &[&str], leaves: &[&str]) {
     let (mut came, mut went) = (Vec::new(), Vec::new());
     while came.len() < joins.len() || went.len() < leaves.len() {

@@ -44,7 +44,7 @@ async fn done(progress: &Progress, session: &str, count: u64) {
     within("others to know of it", done).await.unwrap();
 }
 
-/// The last that was told on a topic of the work.
+/// The latest publication of a topic of the work.
 async fn latest(hub: &Hub, topic: &str) -> Value {
     let latest = hub.latest(&format!("{WORK}:{topic}")).await.unwrap();
     latest.map_or(Value::Null, |publication| {
@@ -52,7 +52,7 @@ async fn latest(hub: &Hub, topic: &str) -> Value {
     })
 }
 
-/// Waits until all servers, and whoever watches at any of them, know that so much is done by these.
+/// Waits until all servers, and watchers at any of them, know that these have done this much.
 async fn until_agreed(hubs: &[(&Hub, &Progress)], by: &[(&str, u64)]) {
     let sessions: BTreeMap<&str, u64> = by.iter().copied().collect();
     let total: u64 = sessions.values().sum();
@@ -237,7 +237,7 @@ async fn servers_behind_redis_agree_when_one_is_killed() {
     done(&by_one, "ada", 5).await;
     let expected = [("ada", 25), ("bob", 40), ("cem", COUNTED_BY_CHILD)];
     until_agreed(&[(&one, &by_one), (&other, &by_other)], &expected).await;
-    // Who starts after that learns of the dead one's counts from the others.
+    // A server that starts after that learns the dead one's counts from the others.
     let third = redis(&server.url());
     let by_third = counting(&third).await;
     until_agreed(&[(&third, &by_third)], &expected).await;

@@ -10,7 +10,7 @@ use tidegate::core::flow::Flow;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::{Client, Event, Hub, Json, Publish, Reducer, Subscribe};
 
-/// Nothing but an end makes what waits leave while a test runs.
+/// Only an end flushes what is waiting while a test runs.
 const FOREVER: Duration = Duration::from_secs(3_600);
 
 fn reduced_by(reduce: Reducer) -> Subscribe {
@@ -33,7 +33,7 @@ async fn publish(hub: &Hub, values: &[Value], last: Value) {
     hub.publish_with("oven:3", &last, end).await.unwrap();
 }
 
-/// Where the publications stand that a subscriber was handed, and what they hold.
+/// The offsets and values of the publications that a subscriber got.
 async fn handed(events: impl Stream<Item = Event>) -> Vec<(u64, Value)> {
     let events: Vec<Event> = within("the end of the stream", events.collect()).await;
     let handed = events.iter().filter_map(|event| match event {

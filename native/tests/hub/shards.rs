@@ -26,7 +26,7 @@ fn hub() -> Hub {
     Hub::new(shards(4)).unwrap()
 }
 
-/// So many subscriptions that every shard has some.
+/// Enough subscriptions that every shard has some.
 async fn everywhere(hub: &Hub, pattern: &str) -> Vec<Subscription> {
     let subscriptions = (0..12).map(|_| hub.subscribe(pattern));
     let subscriptions = join_all(subscriptions).await.into_iter();
@@ -212,7 +212,7 @@ async fn the_limits_are_the_hubs_not_the_shards() {
     assert!(error.to_string().contains("10 topics"), "{error}");
     let error = hub.publish("job:1", &"x".repeat(999)).await.unwrap_err();
     assert!(error.to_string().contains("1000 bytes"), "{error}");
-    // At the limit, a topic keeps its latest only.
+    // At the limit, a topic keeps only its latest publication.
     for _ in 0..10 {
         hub.publish("job:2", &"x".repeat(400)).await.unwrap();
     }

@@ -27,7 +27,7 @@ async fn value(events: &mut Subscription) -> serde_json::Value {
     }
 }
 
-/// The next value, whatever the link is said to be before.
+/// The next value, whatever is reported about the link before.
 async fn value_in_the_end(events: &mut Subscription) -> serde_json::Value {
     loop {
         match within("an event", events.next()).await {

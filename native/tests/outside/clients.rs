@@ -43,7 +43,7 @@ pub(crate) struct Client {
     process: Process,
     /// Frames that came in one message with the last.
     waiting: Vec<Value>,
-    /// The position of the last publication: what `curl` and `websocat` leave to whoever uses them.
+    /// The position of the last publication, which users of `curl` and `websocat` have to remember themselves.
     last: Option<Value>,
 }
 
@@ -58,7 +58,7 @@ impl Client {
         Self::start_with(kind, address, topic, &[]).await
     }
 
-    /// Starts a client with more arguments: headers, but for `websockets`, which has options.
+    /// Starts a client with more arguments: headers, or options for `websockets`.
     pub(crate) async fn start_with(kind: Kind, address: &str, topic: &str, more: &[&str]) -> Self {
         let more: Vec<String> = more.iter().map(|&text| text.to_owned()).collect();
         let mut client = Self {
@@ -74,7 +74,7 @@ impl Client {
         client
     }
 
-    /// Says what it follows, where the process leaves that to us.
+    /// Subscribes, if the process leaves that to us.
     async fn subscribe(&mut self) {
         if self.kind == Kind::Websocat {
             let mut frame = json!({"type": "subscribe", "pattern": self.topic});
@@ -89,7 +89,7 @@ impl Client {
         self.kind
     }
 
-    /// Starts those anew that don't connect again by themselves, from where they were.
+    /// Restarts clients that don't reconnect by themselves, from where they were.
     pub(crate) async fn connect_again(&mut self) {
         if !matches!(self.kind, Kind::Curl | Kind::Websocat) {
             return;
@@ -108,7 +108,7 @@ impl Client {
         self.subscribe().await;
     }
 
-    /// The next frame but those that only keep the connection.
+    /// The next frame, except those that only keep the connection alive.
     pub(crate) async fn frame(&mut self) -> Value {
         loop {
             if !self.waiting.is_empty() {
@@ -141,13 +141,13 @@ impl Client {
                 frame => vec![frame],
             },
             Kind::HttpxSse | Kind::Sseclient => vec![parse(line)["data"].clone()],
-            // A refusal is no event.
+            // A refusal is not an event.
             Kind::Curl if line.starts_with('{') => vec![parse(line)],
             Kind::Curl => line.strip_prefix("data: ").map(parse).into_iter().collect(),
         }
     }
 
-    /// The next frame but the answer to the subscription, which has this type.
+    /// The next frame, except the answer to the subscription. It must have this type.
     pub(crate) async fn expect(&mut self, kind: &str) -> Value {
         loop {
             let frame = self.frame().await;
@@ -258,7 +258,7 @@ fn script(name: &str, arguments: &[&str], more: &[String]) -> Command {
     command
 }
 
-/// A program of the environment that `cargo xtask test` makes.
+/// A program from the environment that `cargo xtask test` creates.
 fn installed(name: &str) -> PathBuf {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let target = target.parent().expect("it is within the target directory");

@@ -13,14 +13,14 @@ pub(super) fn token(claims: &serde_json::Value) -> String {
     encode(&Header::default(), claims, &key).unwrap()
 }
 
-/// A token that ends so many seconds from now.
+/// A token that expires in this number of seconds.
 fn brief_token(seconds: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let exp = now.unwrap().as_secs() + seconds;
     token(&json!({ "sub": "ada", "exp": exp, "subscribe": ["job:*"] }))
 }
 
-/// What comes of `tidegate pub` by whoever has this token.
+/// The outcome of `tidegate pub` with this token.
 async fn publish(server: &Server, topic: &str, token: String) -> Outcome {
     let mut publish = program(&["pub", "--server", &server.url, topic, "1"]);
     finish(publish.env("TIDEGATE_TOKEN", token).spawn().unwrap()).await
@@ -141,7 +141,7 @@ async fn a_server_with_public_keys_serves_whoever_one_of_them_has_signed_for() {
     assert!(elsewhere.stderr.contains("forbidden"), "{elsewhere:?}");
     let mut other = ED25519;
     other[47] ^= 1;
-    // A secret is no key of the set, and neither is the set's public text.
+    // A secret is not a key of the set, and neither is the set's public text.
     let by_secret = EncodingKey::from_secret(ED25519_SET.as_bytes());
     let by_secret = encode(&Header::default(), &claims, &by_secret).unwrap();
     for forged in [signed(&other), by_secret] {
@@ -158,7 +158,7 @@ async fn public_keys_are_read_again_when_the_server_is_told_to() {
 
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys.json");
-    // A key that nothing here is signed by.
+    // A key with which nothing here is signed.
     let (start, rest) = ED25519_SET.split_once("11qYAYKx").unwrap();
     std::fs::write(&keys, format!("{start}AAAAAAAA{rest}")).unwrap();
     let server = Server::start_with(program(&[
@@ -186,7 +186,7 @@ async fn public_keys_are_read_again_when_the_server_is_told_to() {
     std::fs::write(&keys, ED25519_SET).unwrap();
     tell();
     eventually("the new key", async || publish().await == 200).await;
-    // What is no set of keys changes nothing: another one after it does, and the server is there.
+    // A file that isn't a key set changes nothing; a valid one after it does, and the server is still there.
     std::fs::write(&keys, "{}").unwrap();
     tell();
     for _ in 0..20 {
@@ -242,7 +242,7 @@ async fn a_command_that_prints_tokens_keeps_a_subscription_alive() {
         &path("secret"),
     ]))
     .await;
-    // Each token lasts a few seconds; the command takes the first of those that are left.
+    // Each token lasts a few seconds; the command takes the first of the remaining ones.
     let tokens: Vec<String> = (0..40).map(|number| brief_token(6 + number * 4)).collect();
     std::fs::write(path("tokens"), tokens.join("\n")).unwrap();
     let next = format!(

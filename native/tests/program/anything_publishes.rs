@@ -25,7 +25,7 @@ impl Served {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
         let server = Server::start_with(program(&listen)).await;
         let client = Client::connect(&server.url).await.unwrap();
-        // It is stored once the link stands.
+        // It is stored once the link is open.
         client.publish("ready", &1).await.unwrap();
         Self {
             client,
@@ -58,8 +58,8 @@ async fn publication(events: &mut ClientSubscription) -> Publication {
     }
 }
 
-/// Twenty values and an end that `publish` publishes come to the clients of all servers as they should, also to those who come late.
-/// `until_heard` waits until the servers hear what is published.
+/// Twenty values and an end, published by `publish`, reach the clients of all servers in order and once, also late ones. `until_heard`
+/// waits until the servers receive what is published.
 async fn all_arrives(
     servers: &[Served],
     topic: &str,
@@ -104,7 +104,7 @@ async fn all_arrives(
     }
 }
 
-/// The terminal publication comes, then the end, then nothing.
+/// The terminal publication arrives, then the end, then nothing.
 async fn ends(events: &mut ClientSubscription, last: &str, offset: u64) {
     let heard = publication(events).await;
     assert_eq!(
@@ -143,7 +143,7 @@ async fn what_redis_cli_publishes_without_a_prefix_arrives_through_two_servers()
     let redis = RedisServer::start();
     let url = format!("{}?prefix=", redis.url());
     let servers = [Served::at(&url).await, Served::at(&url).await];
-    // Without a prefix, servers hear what somebody follows.
+    // Without a prefix, servers receive what somebody follows.
     let both_listen = async || {
         eventually("both to listen", async || {
             let listening = redis.cli(&["pubsub", "numsub", "run_events"]);

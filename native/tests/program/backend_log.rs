@@ -36,7 +36,7 @@ impl Logged {
         }
     }
 
-    /// The next line of the log that says this, and what was said before it at the same level.
+    /// The next line of the log that says this, and how many at the same level came before it.
     async fn until(&mut self, level: &str, said: &str) -> (Value, usize) {
         let mut before = 0;
         loop {
@@ -50,7 +50,7 @@ impl Logged {
         }
     }
 
-    /// Ends the server; gives how often its log says this from here on.
+    /// Ends the server, and returns how often its log says this from here on.
     async fn count(mut self, said: &str) -> usize {
         let pid = Pid::from_raw(i32::try_from(self.process.id().unwrap()).unwrap());
         kill_process(pid.unwrap(), Signal::TERM).unwrap();

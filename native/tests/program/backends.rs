@@ -14,10 +14,10 @@ use tidegate::backend::{Address, Keep, Sqlite};
 use tidegate::{Client, Publish};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-/// A password that no output may hold.
+/// A password that no output may contain.
 const PASSWORD: &str = "hunter2";
 
-/// Backends at which nobody answers, with a password.
+/// Backends that don't answer, with a password.
 const AWAY: [&str; 3] = [
     "redis://:hunter2@127.0.0.1:1",
     "rediss://user:hunter2@127.0.0.1:1/0",
@@ -67,7 +67,7 @@ async fn who_publishes_without_a_server_deletes_nothing_that_one_keeps_for_devic
     let client = Client::connect(&server.url).await.unwrap();
     for number in 0..600 {
         let answer = client.enqueue("user:1", &number, Publish::default());
-        // The server takes no more than so many unanswered ones.
+        // The server allows only so many unanswered publishes.
         if number % 100 == 99 {
             answer.unwrap().await.unwrap();
         }
@@ -99,7 +99,7 @@ async fn a_server_in_a_fresh_home_names_its_file_and_why() {
     assert!(why.starts_with("no backend is named"), "{why}");
 }
 
-/// What a server writes until it listens, and where it says that topics are.
+/// What a server prints until it listens, and where it says that topics live.
 async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> (String, Value) {
     let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
     all.extend(arguments);
@@ -345,7 +345,7 @@ async fn migrate_shows_the_sql_before_it_runs_it() {
     let again = run(&["migrate", "--backend", &backend]).await;
     assert_eq!((again.code, again.stdout.as_str()), (0, ""), "{again:?}");
     assert!(again.stderr.contains("nothing is missing"), "{again:?}");
-    // Nothing is made by looking.
+    // Looking creates nothing.
     let new = sqlite(&directory, "new.db");
     let printed = run(&["migrate", "--backend", &new, "--print"]).await;
     assert!(

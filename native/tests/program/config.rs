@@ -118,7 +118,7 @@ async fn a_check_finds_what_would_keep_a_server_from_starting() {
     }
 }
 
-/// The file that `deploy/` has for people to begin with.
+/// The file in `deploy/` for people to start with.
 fn example() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tidegate.toml");
     std::fs::read_to_string(path).unwrap()

@@ -17,7 +17,7 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(folder().join(name)).unwrap()
 }
 
-/// The settings that would be in force by these variables, with their values; and where each comes from.
+/// The settings that result from these variables: their values, and where each comes from.
 async fn in_force(variables: &BTreeMap<String, String>) -> BTreeMap<String, (String, String)> {
     let checked = program(&["config", "check"])
         .envs(variables)

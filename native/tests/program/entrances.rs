@@ -252,7 +252,7 @@ async fn a_server_without_files_left_says_so_once_and_goes_on_when_there_are_som
         .lines()
         .find_map(|line| line.strip_prefix("tidegate_accept_errors_total "));
     let failures: u64 = failures.unwrap().parse().unwrap();
-    // It waits longer and longer between its attempts, whose number is far below what a busy loop makes.
+    // It waits longer and longer between attempts, so there are far fewer than in a busy loop.
     assert!((1..1_000).contains(&failures), "{failures}");
     server.terminate();
     let mut rest = String::new();

@@ -13,7 +13,7 @@ use tidegate::serve::{ServeConfig, Server as Serving, Tls};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
-/// A provider behind TLS; gives the URL of its keys.
+/// A provider behind TLS; returns the URL of its keys.
 async fn served(provider: &Arc<Provider>, authority: &Authority) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -60,7 +60,7 @@ async fn keys_come_from_a_url_and_are_fetched_again_for_a_new_one_and_when_the_s
     let mut command = serve(&url);
     command.env("SSL_CERT_FILE", authority.certificate());
     let server = Server::start_with(command).await;
-    // Without anybody who asks for them.
+    // Without any client that needs them.
     eventually("the first fetch", async || provider.fetches() == 1).await;
     assert_eq!(publish(&server, &FIRST).await, 200);
     provider.replies(Reply::keys(&[&FIRST, &SECOND]));
@@ -82,7 +82,7 @@ async fn keys_come_from_a_url_and_are_fetched_again_for_a_new_one_and_when_the_s
 #[tokio::test]
 async fn a_server_starts_without_its_provider_and_lets_clients_in_once_that_is_there() {
     let (provider, authority) = (Provider::new(Reply::keys(&[&FIRST])), Authority::new());
-    // The port is its own, and nobody listens there.
+    // The port is reserved, and nobody listens on it.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();

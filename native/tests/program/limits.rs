@@ -18,26 +18,26 @@ use crate::support::program::{Server, finish, program, run};
 /// A limit, and how it is reached.
 struct Limit {
     setting: &'static str,
-    /// What brings it within reach, beside the setting itself.
+    /// Other arguments that are needed to reach it.
     arguments: &'static [&'static str],
-    /// What counts that it was reached.
+    /// The metric that counts that it was reached.
     metric: &'static str,
-    /// What is told: an error code, a status, a close code or a kind of frame; nothing to whoever can't be told.
+    /// What the client gets: an error code, a status, a close code or a kind of frame; nothing if it can't be told.
     told: &'static str,
     reach: fn(&Server) -> BoxFuture<'_, Reached>,
 }
 
-/// What came of reaching a limit.
+/// The result of reaching a limit.
 struct Reached {
     told: String,
     /// How often it was.
     times: u64,
-    /// The metrics then, where asking for them later would reach it again.
+    /// The metrics at that time, if reading them later would reach it again.
     metrics: Option<String>,
 }
 
 impl Reached {
-    /// It was reached once, and this was told.
+    /// Reached once, with this answer.
     fn once(told: impl Into<String>) -> Self {
         Self {
             told: told.into(),
@@ -59,7 +59,7 @@ macro_rules! limit {
     };
 }
 
-/// What of the settings on listening is no limit.
+/// The settings about listening that are not limits.
 const NO_LIMITS: [&str; 6] = [
     "event_keep_alive",
     "listen",
@@ -107,7 +107,7 @@ fn document(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The settings under some headings, with their defaults, as `config print` tells them.
+/// The settings under some headings, with their defaults, as `config print` shows them.
 async fn settings(headings: &[&str]) -> BTreeMap<String, String> {
     let printed = run(&["config", "print"]).await.stdout;
     let mut heading = "";
@@ -197,7 +197,7 @@ fn value(metrics: &str, name: &str) -> u64 {
     value.map_or(0, |value| value.parse().unwrap())
 }
 
-/// Reaches a limit, and compares what is told and counted.
+/// Reaches a limit, and checks the answer and the metric.
 async fn check(limit: &Limit) {
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = vec!["serve", "--backend=memory"];
@@ -206,7 +206,7 @@ async fn check(limit: &Limit) {
     if !is_given("--listen") {
         arguments.push("--listen=127.0.0.1:0");
     }
-    // Where it can be asked although its port is full, or speaks TLS.
+    // A socket for requests when its port is full, or uses TLS.
     let aside = format!("--listen=unix:{}", reach::aside(folder.path()).display());
     arguments.push(&aside);
     let mut command = program(&arguments);
@@ -214,7 +214,7 @@ async fn check(limit: &Limit) {
     if limit.setting.ends_with("_per_user") {
         command.env("TIDEGATE_JWT_SECRET", SECRET);
     } else if !is_given("--open-to-everyone") {
-        // Those who come are said to be elsewhere.
+        // Headers say that clients come from elsewhere.
         command.arg("--open-to-everyone");
     }
     if limit.setting == "handshake_timeout" {

@@ -8,7 +8,7 @@ use crate::support::program::{Outcome, Server, finish, program};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
-/// Publishes `lines` to what `arguments` say. Positions go to `stdout`.
+/// Publishes `lines` with these `arguments`. Positions go to `stdout`.
 async fn publish_lines(server: &Server, arguments: &[&str], lines: &str, stdout: Stdio) -> Outcome {
     let mut all = vec!["pub", "--server", &server.url];
     all.extend(arguments);
@@ -49,7 +49,7 @@ async fn a_stream_of_lines_is_published_in_order() {
     let mut watched = lines_of(&mut watcher);
     let mut input = publisher.stdin.take().unwrap();
     input.write_all(b"0\n1\n").await.unwrap();
-    // What has come is published before more comes; the watcher has the first value, so it sees all that follow.
+    // A line is published before the next one arrives. The watcher has the first value, so it sees all that follow.
     assert_eq!(json_lines(&line(&mut watched).await)[0]["data"], 0);
     let mut text: String = (2..=1000).map(|number| format!("{number}\n")).collect();
     text.push_str("\n  \n");
@@ -138,7 +138,7 @@ async fn lines_wait_where_the_server_limits_how_often_one_may_publish() {
     let limited = ["serve", "--backend", "memory", "--listen", "127.0.0.1:0"];
     let limited = [&limited[..], &["--publish-rate", "100"]].concat();
     let server = Server::start_with(program(&limited)).await;
-    // The server takes 200 at once.
+    // The server accepts 200 at once.
     let text: String = (1..=300).map(|number| format!("{number}\n")).collect();
     let arguments = ["a", "--json", "--end", "complete"];
     let outcome = publish_lines(&server, &arguments, &text, Stdio::piped()).await;

@@ -57,7 +57,7 @@ async fn systemd_is_told_also_where_it_is_behind_with_others() {
     let mut command = program(&SERVE);
     command.env("NOTIFY_SOCKET", &path);
     let _server = Server::start_with(command).await;
-    // It listens, and has found no room to say so.
+    // It is listening, and found no room to report that.
     while heard(&socket).await != "READY=1" {}
 }
 

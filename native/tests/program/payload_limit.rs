@@ -10,11 +10,11 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use tidegate::{Client, Event};
 
-/// More than the default, and less than what the servers here are told.
+/// More than the default, and less than the limit of the servers here.
 const LARGE: usize = 1_500_000;
 
-/// A server that takes up to 2 MiB, then one that takes up to 100 bytes: of what is published, and of what `insert` puts into its
-/// backend for a topic, so many letters.
+/// A server that accepts up to 2 MiB, then one that accepts up to 100 bytes: of publications, and of texts of a given length that `insert`
+/// puts into its backend.
 async fn is_one_limit(backend: &str, insert: impl Fn(&str, usize)) {
     for (bytes_max, taken, refused) in [("2097152", LARGE, 2_100_000), ("100", 90, LARGE)] {
         let told = ["serve", "--listen", "127.0.0.1:0", "--payload-bytes"];
@@ -24,7 +24,7 @@ async fn is_one_limit(backend: &str, insert: impl Fn(&str, usize)) {
             let body = json!({ "topic": "ready", "data": "x".repeat(letters) });
             publish(&server.address, &body).await.status
         };
-        // It is stored once the link stands.
+        // It is stored once the link is open.
         assert_eq!((send(taken).await, send(refused).await), (200, 413));
         let client = Client::connect(&server.url).await.unwrap();
         let topic = format!("raw:{bytes_max}");
@@ -32,7 +32,7 @@ async fn is_one_limit(backend: &str, insert: impl Fn(&str, usize)) {
         for letters in [refused, taken] {
             insert(&topic, letters);
         }
-        // Of the two only what is small enough.
+        // Of the two, only the one that is small enough.
         match within("what was inserted", events.next()).await {
             Some(Event::Publication(it)) => {
                 assert_eq!(it.payload.as_str().len(), taken + 2);

@@ -87,7 +87,7 @@ async fn a_server_that_goes_and_comes_back_is_told() {
     assert_eq!(next(&mut lines).await, r#"{"stale":false}"#);
 }
 
-/// Starts a program, and gives the lines that it prints.
+/// Starts a program, and returns the lines that it prints.
 async fn start(mut program: Command) -> Lines<BufReader<ChildStdout>> {
     let mut child = program.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();

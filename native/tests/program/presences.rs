@@ -48,7 +48,7 @@ impl Watcher {
         }
     }
 
-    /// Reads on until so many metas are present, and says who came and went.
+    /// Reads until this number of metas is present, and returns who joined and left.
     async fn until(&mut self, metas: usize) -> Vec<(String, KeyChangeKind)> {
         while self.roster.metas_len() != metas {
             let frame = self.socket.next().await;
@@ -94,7 +94,7 @@ async fn the_users_of_a_killed_server_leave_within_the_stated_time() {
     assert_eq!(watcher.until(2).await, [left("bob")]);
     let down_after = Config::default().server.presence.down_after;
     assert!(killed.elapsed() < down_after + SLACK);
-    // Another run of the server is another node, which is heard at once.
+    // Another run of the server is another node, whose messages arrive at once.
     let successor = serve(&redis).await;
     users.push(present(&successor, "bob").await);
     assert_eq!(watcher.until(3).await, [joined("bob")]);
@@ -113,7 +113,7 @@ async fn the_users_of_a_server_that_is_told_to_stop_leave_at_once() {
     obeys.expect("drain").await;
     drop(obeys);
     assert_eq!(watcher.until(1).await, [left("obeys")]);
-    // Whoever does not go elsewhere when asked to leaves with the server.
+    // A client that doesn't connect elsewhere when asked to leaves with the server.
     assert_eq!(watcher.until(0).await, [left("ignores")]);
     let down_after = Config::default().server.presence.down_after;
     assert!(stopped.elapsed() < down_after * 2 / 3);

@@ -8,7 +8,7 @@ use crate::support::within;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What a reader who resumes is told first, up to what is published at last.
+/// What a reader that resumes receives, up to the last publication.
 async fn resumed(backend: &str, last_id: &str) -> String {
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--backend", backend];
     let server = Server::start_with(program(&arguments)).await;

@@ -17,7 +17,7 @@ use crate::support::within;
 
 const TICKET_SECRET: &str = "another secret, that tickets are signed by";
 
-/// Tokens, of which each is to be seen by the server once, and by nobody in its log.
+/// Tokens, each of which the server sees once, and the log never.
 #[derive(Default)]
 struct Tokens(Vec<String>);
 
@@ -31,7 +31,7 @@ impl Tokens {
         self.note(encode(&Header::default(), &claims, &key).unwrap())
     }
 
-    /// One by somebody who knows another secret: it may be good elsewhere.
+    /// A token signed with another secret: it may be valid elsewhere.
     fn forge(&mut self) -> String {
         let claims = json!({ "sub": 8, "jti": self.0.len(), "exp": 4_000_000_000_u64 });
         let key = EncodingKey::from_secret(b"a secret that is another server's own");
@@ -44,7 +44,7 @@ impl Tokens {
     }
 }
 
-/// Shows tokens in every way there is, good ones and others.
+/// Sends tokens in every possible way, good ones and others.
 async fn show_all(address: &str, tokens: &mut Tokens) {
     for is_good in [true, false] {
         let mut next = || {
@@ -89,7 +89,7 @@ async fn show_all(address: &str, tokens: &mut Tokens) {
     }
 }
 
-/// The same over HTTP/2, where headers are packed by others.
+/// The same over HTTP/2, where another library encodes headers.
 async fn show_over_http2(url: &str, tokens: &mut Tokens) {
     for token in [tokens.issue(), tokens.forge()] {
         let mut curl = Command::new("curl");
@@ -106,7 +106,7 @@ async fn show_over_http2(url: &str, tokens: &mut Tokens) {
     }
 }
 
-/// Serves at these addresses with everything logged while `act` does something; gives the log.
+/// Serves at these addresses with everything logged while `act` runs; returns the log.
 async fn log_of(folder: &Path, arguments: &[&str], act: impl AsyncFnOnce(&str)) -> String {
     let mut command = program(&["serve", "--backend=memory", "--listen=127.0.0.1:0"]);
     command
@@ -118,7 +118,7 @@ async fn log_of(folder: &Path, arguments: &[&str], act: impl AsyncFnOnce(&str)) 
     let mut child = command.spawn().unwrap();
     let pid = i32::try_from(child.id().unwrap()).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // Its log is read while it is written, or it would stand still.
+    // Read its log while it is written, or the server would block.
     let ended = tokio::spawn(finish(child));
     let line = within("an address", lines.next_line()).await.unwrap();
     let line = line.expect("it listens");
@@ -150,7 +150,7 @@ async fn nothing_that_opens_a_door_is_in_the_log_however_much_that_says() {
             .map(String::as_str)
             .chain([SECRET, TICKET_SECRET])
         {
-            // Of a token, what follows the last dot is what nobody else can make.
+            // Only the part of a token after the last dot can't be made by others.
             let sealed = secret.rsplit('.').next().unwrap();
             let found = log.lines().find(|line| line.contains(sealed));
             assert_eq!(found, None, "{secret}");

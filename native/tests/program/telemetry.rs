@@ -17,7 +17,7 @@ use crate::support::within;
 
 type Received = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// Takes in what any collector would. Its address, and what came.
+/// Accepts what any collector would. Returns its address, and what it received.
 async fn collector() -> (String, Received) {
     let received = Received::default();
     let take = async |State(received): State<Received>, headers: HeaderMap, body: Bytes| {

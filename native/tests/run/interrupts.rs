@@ -24,7 +24,7 @@ const PROMPT: &str = "prompt> ";
 /// Waits to be interrupted, the first time.
 const DIES: &str = r#"[ -s "$LOG" ] && exit 7; echo ready; exec sleep 1000"#;
 
-/// The arguments of the program that runs nothing in between, or of `tidegate run`.
+/// The arguments that run the command directly, or with `tidegate run`.
 fn command(server: Option<&Server>, work: &str) -> Vec<String> {
     let work = ["sh", "-c", work];
     match server {
@@ -37,7 +37,7 @@ fn command(server: Option<&Server>, work: &str) -> Vec<String> {
     }
 }
 
-/// How `shell` ends, and what it wrote, where `key` is pressed while its `script` runs a command.
+/// How `shell` ends, and what it wrote, if `key` is pressed while its `script` runs a command.
 fn pressed(
     shell: &str,
     script: &str,

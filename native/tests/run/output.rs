@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::run_support::{Server, is_running, pid_in, read_line, wait_for};
 use rustix::process::{Signal, kill_process};
 
-/// Bytes of every value, in no order that any text has.
+/// Bytes of every value, in an order that no text has.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     std::iter::repeat_with(|| {

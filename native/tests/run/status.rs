@@ -89,7 +89,7 @@ fn a_command_that_is_killed_has_failed() {
 #[test]
 fn a_signal_that_ends_the_command_ends_the_program_and_leaves_no_core() {
     let server = Server::start();
-    // Not here, if the system lets cores be written where the program is.
+    // In a separate folder, in case the system dumps cores into the current one.
     let folder = tempfile::tempdir().unwrap();
     for signal in [Signal::SEGV, Signal::QUIT, Signal::ABORT, Signal::PIPE] {
         let script = format!("ulimit -S -c 0; kill -{} $$", signal.as_raw());
@@ -167,7 +167,7 @@ fn a_signal_without_end_is_passed_on_too() {
 #[test]
 fn a_signal_reaches_all_that_the_command_started() {
     if std::fs::File::open("/dev/tty").is_ok() {
-        // There the command shares our group, and its children are its own business.
+        // There the command shares our process group, and its children are its own business.
         return;
     }
     let (_, line, _) = signalled("sleep 1000 & echo $!; wait", Signal::TERM);

@@ -93,7 +93,7 @@ fn a_new_size_is_drawn_for() {
     });
 }
 
-/// What is seen of the first line that was drawn last, once all of it is there.
+/// The visible text of the first line of the last drawing, once it is complete.
 fn drawn(text: &str) -> Option<String> {
     let (_, last) = text.rsplit_once("\u{1b}[J")?;
     let (line, _) = last.split_once('\n')?;
@@ -118,7 +118,7 @@ fn plain_lines_are_to_be_had_on_a_terminal_too() {
 #[test]
 fn topics_of_others_reach_the_terminal_clean() {
     let server = Server::start();
-    // It would turn round what follows it.
+    // It would reverse the text after it.
     let hostile = "job:\u{202e}evil";
     for arguments in [
         &["job:*"][..],

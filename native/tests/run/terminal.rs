@@ -19,7 +19,7 @@ const CTRL_Z: &str = "\x1a";
 /// A terminal with a person at it.
 pub(super) struct Desk {
     pty: Arc<Pty>,
-    /// Kept open, so that the terminal outlives who runs on it.
+    /// Kept open, so that the terminal outlives the programs on it.
     tty: OwnedFd,
     pub(super) process: Child,
     seen: Arc<Mutex<String>>,
@@ -84,7 +84,7 @@ where
     let written = Arc::clone(&seen);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
-        // A terminal that nobody has open any more ends with an error.
+        // A terminal that no process has open any more ends with an error.
         while let Ok(length @ 1..) = (&*source).read(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..length]);
             written.lock().unwrap().push_str(&text);

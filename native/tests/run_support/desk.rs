@@ -15,7 +15,7 @@ use super::{PROGRAM, wait_for};
 /// A terminal on which the program runs; both end when this is dropped.
 pub(crate) struct Desk {
     pty: Arc<Pty>,
-    /// Kept open, so that the terminal outlives who runs on it.
+    /// Kept open, so that the terminal outlives the programs on it.
     tty: OwnedFd,
     process: Child,
     seen: Arc<Mutex<String>>,
@@ -43,7 +43,7 @@ impl Desk {
         let (reading, written) = (Arc::clone(&pty), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // A terminal that nobody has open any more ends with an error.
+            // A terminal that no process has open any more ends with an error.
             while let Ok(length @ 1..) = (&*reading).read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]);
                 written.lock().unwrap().push_str(&text);
@@ -82,7 +82,7 @@ impl Desk {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// Whether keys come as they are pressed, and not as lines that a person can mend.
+    /// Whether keys arrive as they are pressed, and not as edited lines.
     pub(crate) fn is_raw(&self) -> bool {
         let modes = tcgetattr(&self.tty).unwrap().local_modes;
         !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)

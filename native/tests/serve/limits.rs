@@ -14,13 +14,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// Short enough to be waited for, where it is to be reached.
+/// A limit that is to be reached: short enough to wait for.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// Longer than any test takes, where it is not to be reached.
+/// A limit that is not to be reached: longer than any test.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A server with these limits, and what it tells of itself.
+/// A server with these limits, and its tally.
 struct Served {
     address: String,
     stop: oneshot::Sender<()>,
@@ -77,7 +77,7 @@ impl Served {
         TcpStream::connect(&self.address).await.unwrap()
     }
 
-    /// What was cut, as long as asking is served.
+    /// The cut connections, as long as requests are served.
     async fn cuts(&self) -> String {
         let answer = http::get(&self.address, "/cuts").await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -98,7 +98,7 @@ async fn say(stream: &mut TcpStream, text: &[u8]) -> String {
 
 async fn heard(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // What was answered counts, also where the rest of a request was never read.
+    // The answer counts, even if the rest of a request was never read.
     let _ = within("the connection to close", stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -125,7 +125,7 @@ async fn a_head_that_dribbles_is_answered_408_and_others_are_served() {
     served.until_cut("head_timeout=1").await;
 }
 
-/// What a client is told that sends on once the answer is there, and reads it then.
+/// What a client receives that keeps sending after the answer has arrived, and only then reads.
 async fn told_though_sending(stream: &mut TcpStream) -> String {
     within("an answer", stream.readable()).await.unwrap();
     for _ in 0..20 {
@@ -266,7 +266,7 @@ async fn a_request_under_way_takes_as_long_as_it_takes() {
     let mut silent = served.connect().await;
     let request = b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n";
     hanging.write_all(request).await.unwrap();
-    // Another connection's time passes meanwhile.
+    // Meanwhile, the time of another connection runs out.
     heard(&mut silent).await;
     let mut byte = [0];
     assert!(hanging.try_read(&mut byte).is_err(), "it is still open");

@@ -47,7 +47,7 @@ impl Running {
 #[tokio::test]
 async fn a_server_waits_for_its_clients_and_not_for_what_its_own_process_reads() {
     let mut config = config();
-    // Nobody has the patience to see it reached.
+    // Too long to be reached in the test.
     config.server.session.drain_grace = Duration::from_secs(3_600);
     config.server.session.drain_window = Duration::from_millis(1);
     let hub = Hub::new(config).unwrap();
@@ -75,8 +75,8 @@ async fn a_server_waits_for_its_clients_and_not_for_what_its_own_process_reads()
     assert!(own.next().await.is_none(), "the hub has stopped");
 }
 
-/// How often a request of the test publishes after the server was told to stop, and how long it waits in between: together
-/// far longer than a server needs to stop that waits for nobody.
+/// How often a request of the test publishes after the server was told to stop, and how long it waits in between. Together this is far
+/// longer than a server takes to stop that waits for nothing.
 const PUBLISHES: u32 = 100;
 const BETWEEN: Duration = Duration::from_millis(5);
 

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A hub behind TLS, and beside it without.
+/// A hub with TLS, and also without.
 struct Served {
     folder: tempfile::TempDir,
     tls: Tls,
@@ -60,7 +60,7 @@ impl Served {
         }
     }
 
-    /// Connects, and gives the certificate that is shown.
+    /// Connects, and returns the server's certificate.
     async fn connect(&self) -> (TlsStream<TcpStream>, CertificateDer<'static>) {
         let mut roots = rustls::RootCertStore::empty();
         let own = CertificateDer::from_pem_file(self.folder.path().join("server.crt")).unwrap();
@@ -180,7 +180,7 @@ async fn a_websocket_passes_through() {
     let (stream, _) = served.connect().await;
     let mut socket = Socket::over(stream).await;
     socket.subscribe("a", json!({})).await;
-    // The shard has all of it: nothing is left that would pass bytes on.
+    // The shard has the connection itself: no task is left that passes bytes on.
     eventually("no task of the connection's", async || tasks() <= before).await;
     publish_range(&served.hub, "a", 1..=3).await;
     for number in 1..=3 {
@@ -190,7 +190,7 @@ async fn a_websocket_passes_through() {
     until_counts(&served.hub, 0, 0).await;
 }
 
-/// Publications that no socket takes at once, and of which none fits into one record of TLS.
+/// Publications that no socket accepts at once, each larger than a TLS record.
 const PUBLICATIONS: u64 = 400;
 const FILLING_BYTES: usize = 40 * 1024;
 
@@ -222,7 +222,7 @@ async fn whoever_reads_a_websocket_later_is_given_all_of_it() {
     }
     assert_eq!(socket.expect("pub").await["data"], "end");
     socket.expect("end").await;
-    // Nor is the way up narrower than a record.
+    // The other direction takes more than a record, too.
     let large = "y".repeat(FILLING_BYTES);
     let publish = json!({"type": "publish", "ref": 1, "topic": "b", "data": large});
     socket.send(publish).await;

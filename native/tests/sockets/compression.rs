@@ -20,13 +20,13 @@ async fn compressing(bytes: usize) -> (Hub, String) {
     (hub, address)
 }
 
-/// A connection whose bytes are looked at as they are.
+/// A connection whose raw bytes are examined.
 struct Wire {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// What a frame holds.
+/// The content of a frame.
 #[derive(Debug, PartialEq, Eq)]
 struct Received {
     is_compressed: bool,
@@ -41,7 +41,7 @@ impl Received {
             return String::from_utf8(self.payload.clone()).unwrap();
         }
         let data = [&self.payload[..], &[0, 0, 0xff, 0xff]].concat();
-        // A new one for each message: none needs what came before.
+        // A new one for each message, because none depends on earlier ones.
         Decompress::new(false)
             .decompress_vec(&data, &mut text, FlushDecompress::Sync)
             .unwrap();
@@ -50,7 +50,7 @@ impl Received {
 }
 
 impl Wire {
-    /// Opens a WebSocket with the offer of extensions; gives what was agreed on.
+    /// Opens a WebSocket with this offer of extensions; returns what was agreed.
     async fn open(address: &str, offer: Option<&str>) -> (Self, Option<String>) {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let offer = offer.map_or(String::new(), |offer| {

@@ -45,7 +45,7 @@ async fn a_subscription_lives_through_all_its_requests() {
         .send(json!({"type": "publish", "ref": 7, "topic": "job:1", "data": {"n": 1}}))
         .await;
     let published = socket.next().await;
-    // Where shards share the topics, one that has not begun has no epoch.
+    // If shards share the topics, a topic that has not begun has no epoch.
     let epoch = published["epoch"].clone();
     let publication =
         json!({"type": "pub", "topic": "job:1", "epoch": epoch, "offset": 1, "data": {"n": 1}});
@@ -107,7 +107,7 @@ async fn the_end_of_a_topic_is_the_end_of_its_subscription_only() {
     );
     hub.publish("job:2", &2).await.unwrap();
     assert_eq!(other.expect("pub").await["data"], 2);
-    // The connection goes on, and may subscribe to what has ended.
+    // The connection stays open, and may subscribe to topics that have ended.
     socket.subscribe("job:1", json!({})).await;
     assert_eq!(socket.expect("pub").await["data"], "end");
     socket.expect("end").await;
@@ -181,7 +181,7 @@ async fn a_payload_arrives_as_its_publisher_wrote_it() {
         .await;
     let mut message = socket.message().await.unwrap();
     if !message.to_text().unwrap().contains("\"pub\"") {
-        // The answer came in a message of its own.
+        // The answer came in a separate message.
         message = socket.message().await.unwrap();
     }
     assert!(message.to_text().unwrap().contains(data), "{message:?}");

@@ -9,10 +9,10 @@ use tidegate::Hub;
 use tidegate::auth::JwtVerifier;
 use tokio::net::TcpStream;
 
-/// How often each is tried: what is lost is lost by chance.
+/// How often each is tried, because losses happen by chance.
 const TIMES: usize = 50;
 
-/// A server that asks for tokens.
+/// A server that requires tokens.
 async fn asking() -> (Hub, String) {
     let mut config = config();
     let verifier = JwtVerifier::hs256(&[7; 32]).unwrap();
@@ -22,7 +22,7 @@ async fn asking() -> (Hub, String) {
     (hub, address)
 }
 
-/// A token that is none, and frames after it.
+/// An invalid token, and frames after it.
 fn refused() -> Vec<Vec<u8>> {
     let hello = json!({"type": "hello", "token": "a.b.c"});
     let frames =
@@ -47,7 +47,7 @@ async fn try_often(address: &str, parts: &[Vec<u8>], code: u16) {
 async fn whoever_shows_no_good_token_and_goes_on_is_told_why_it_ends() {
     let (hub, address) = asking().await;
     try_often(&address, &refused(), 4401).await;
-    // Who is told the last word has no place any more.
+    // A client that got the last message no longer counts.
     until_counts(&hub, 0, 0).await;
 }
 

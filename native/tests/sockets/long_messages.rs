@@ -10,12 +10,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-/// How long a client may be silent before it is asked, and then again before it is closed.
+/// How long a client may be silent before it gets a ping, and then again before it is closed.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// So many pauses are longer than a client may be silent.
+/// This number of pauses is longer than a client may be silent.
 const PARTS: usize = 20;
 
 #[tokio::test]

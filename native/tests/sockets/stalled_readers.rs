@@ -16,10 +16,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 const CLIENTS: usize = 1_000;
 const PUBLICATIONS: u64 = 60;
 
-/// So that a few publications fill what the kernel holds of a connection that nobody reads.
+/// Large, so that a few publications fill the kernel's buffers of a connection that nobody reads.
 const FILLING_BYTES: usize = 8 * 1024;
 
-/// Less than waits for all who stall, were there no limit.
+/// Less than would wait for all stalled connections without a limit.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Listens with a small buffer for each connection, or the kernel would hold more than is published.
@@ -30,7 +30,7 @@ fn small_listener() -> TcpListener {
     socket.listen(1024).unwrap()
 }
 
-/// Connects with a small buffer, so that not reading is soon felt at the other end.
+/// Connects with a small buffer, so that the server soon notices that nothing is read.
 async fn small_stream(address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -71,7 +71,7 @@ async fn a_thousand_who_stall_take_nothing_from_a_thousand_who_read() {
     let mut config = config();
     config.server.outbox_bytes_max = 256 * 1024;
     config.server.waiting_bytes_max = WAITING_BYTES_MAX;
-    // Who stalls gives no sign of life either, and is to be kept.
+    // A client that stalls doesn't answer pings either, and must not be closed for that.
     config.server.session.heartbeat = std::time::Duration::from_secs(3600);
     let hub = Hub::new(config).unwrap();
     let app =
@@ -138,7 +138,7 @@ async fn a_thousand_who_stall_take_nothing_from_a_thousand_who_read() {
     .await;
 }
 
-/// How far the slowest subscriber of `a` is behind, and how many connections are, as their operator is told.
+/// By how many publications the slowest subscriber of `a` lags, and how many connections lag, as operators see it.
 async fn behind(address: &str) -> (u64, usize) {
     let debug = get(address, "/debug?topics=1").await.json();
     let lag = debug["latest_topics"][0]["lag"].as_u64().unwrap();
@@ -150,7 +150,7 @@ async fn until_behind(address: &str, expected: (u64, usize)) {
     eventually(&what, async || behind(address).await == expected).await;
 }
 
-/// A server whose sockets take little, and a publication that none of them takes whole.
+/// A server whose sockets accept little, and a publication that none of them accepts whole.
 async fn narrow() -> (Hub, String, String) {
     let hub = Hub::new(config()).unwrap();
     let listener = small_listener();
@@ -212,7 +212,7 @@ async fn a_stream_within_the_process_is_behind_by_what_its_reader_has_not_read()
         hub.publish("a", &number).await.unwrap();
     }
     until_behind(&address, (3, 0)).await;
-    // More than is handed over ahead.
+    // More than is queued ahead.
     for number in 4..=100 {
         hub.publish("a", &number).await.unwrap();
     }

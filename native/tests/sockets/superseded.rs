@@ -13,7 +13,7 @@ fn hello(term: u64) -> Value {
     json!({"type": "hello", "group": "b1946ac92492d234", "term": term, "tab": 7})
 }
 
-/// Opens a connection of this term, which stands when this returns.
+/// Opens a connection of this term, which is established when this returns.
 async fn opened(address: &str, term: u64) -> Socket {
     let mut socket = Socket::open(address).await;
     socket.send(hello(term)).await;

@@ -45,7 +45,7 @@ async fn what_breaks_the_websocket_protocol_is_closed_with_its_code() {
         let mut socket = Socket::open(&address).await;
         socket.subscribe("a", json!({})).await;
         let stream = socket.inner.get_mut();
-        // The server need not read on once it knows.
+        // The server needn't read on once it knows.
         let _ = tokio::io::AsyncWriteExt::write_all(stream, &bytes).await;
         assert_eq!(socket.close_code().await, code, "{what}");
         until_counts(&hub, 1, 1).await;

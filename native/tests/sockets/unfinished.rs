@@ -16,10 +16,10 @@ use tokio::task::JoinSet;
 
 const SECRET: &[u8] = &[7; 32];
 
-/// What there is for all.
+/// The room for all messages.
 const ROOM: usize = 1_000_000;
 
-/// A message that fits into a fifth of what strangers have.
+/// A message of a fifth of the room for clients that have not authenticated.
 const MESSAGE: usize = 100_000;
 
 fn token() -> String {
@@ -47,7 +47,7 @@ async fn strangers_hold_half_of_the_room_together_and_whoever_is_known_has_the_r
     config.access.authenticate = Some(Arc::new(verifier));
     config.bodies_bytes_max = ROOM;
     config.frame_bytes_max = Some(ROOM / 2);
-    // Nobody is sent away for being slow.
+    // No client is closed for being slow.
     config.server.session.hello_timeout = Duration::from_secs(3_600);
     let hub = Hub::new(config).unwrap();
     let address = serve_by_own_loop(tidegate::axum::router(hub)).await;
@@ -64,7 +64,7 @@ async fn strangers_hold_half_of_the_room_together_and_whoever_is_known_has_the_r
             close_code_after(stream, &[begun]).await
         });
     }
-    // Those for whom there is no room are told so, and the others wait for their end.
+    // Clients for whom there is no room get an error; the others wait.
     let closed = r#"tidegate_closed_total{reason="no_room"}"#;
     let held = async || metric(&address, "tidegate_bodies_bytes").await;
     eventually("as many as have no room", async || {

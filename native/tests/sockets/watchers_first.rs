@@ -9,13 +9,13 @@ use rustix::net::{RecvFlags, recv};
 use serde_json::json;
 use tidegate::{Config, Hub};
 
-/// As many as go before whoever is ready already.
+/// As many as are written to before others that are ready.
 const WATCHERS: usize = 64;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whoever is answered knows that a topic's first watchers have been written to: with sockets of one machine it can be read there.
+/// An answer means that the topic's first watchers have been written to: on the same machine, it can be read from their sockets.
 #[tokio::test]
 async fn a_publisher_is_answered_after_the_first_watchers() {
     let config = Config {
@@ -35,7 +35,7 @@ async fn a_publisher_is_answered_after_the_first_watchers() {
         publisher
             .send(json!({"type": "publish", "ref": number, "topic": "job:1", "data": number}))
             .await;
-        // Looked at without a break: what is written a moment later counts as missing.
+        // Checked without a pause: what is written a moment later counts as missing.
         let started = Instant::now();
         while !waits(&publisher) {
             assert!(started.elapsed() < PATIENCE, "the publisher isn't answered");

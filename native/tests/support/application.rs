@@ -22,7 +22,7 @@ pub(crate) async fn socket(server: &Server, path: &str, headers: &[(&str, &str)]
     Socket::at(path, stream, headers).await.unwrap()
 }
 
-/// Everything that is published from now on, from the beginning of each topic.
+/// Follows everything that is published from now on, from the beginning of each topic.
 pub(crate) async fn follow(server: &Server, pattern: &str) -> Socket {
     let mut socket = socket(server, "/live/ws", &[]).await;
     socket

@@ -30,7 +30,7 @@ unique_subject = no
 commonName = supplied
 ";
 
-/// Puts a certificate for 127.0.0.1 that signs itself into `folder`, as `server.crt`, with its key, `server.key`.
+/// Puts a self-signed certificate for 127.0.0.1 into `folder`, as `server.crt`, with its key, `server.key`.
 pub(crate) fn self_signed(folder: &Path, name: &str) {
     let subject = format!("/CN={name}");
     let arguments = [
@@ -44,7 +44,7 @@ pub(crate) fn self_signed(folder: &Path, name: &str) {
     openssl(folder, &arguments.concat());
 }
 
-/// An authority that nobody knows but who is told.
+/// An authority that only clients trust that are told to.
 pub(crate) struct Authority {
     folder: TempDir,
 }

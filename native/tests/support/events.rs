@@ -9,7 +9,7 @@ use super::{http, within};
 /// An event, or a comment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Event {
-    /// `message` where the stream names none.
+    /// `message` if the stream names none.
     pub(crate) name: String,
     pub(crate) id: Option<String>,
     pub(crate) data: Value,
@@ -23,12 +23,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Asks for `/events?{query}`.
+    /// Requests `/events?{query}`.
     pub(crate) async fn open(address: &str, query: &str) -> Self {
         Self::resume(address, query, None).await
     }
 
-    /// Asks for `/events?{query}` as an `EventSource` does that connects again.
+    /// Requests `/events?{query}` like an `EventSource` that reconnects.
     pub(crate) async fn resume(address: &str, query: &str, last_event_id: Option<&str>) -> Self {
         Self::open_at(address, &format!("/events?{query}"), last_event_id).await
     }
@@ -84,7 +84,7 @@ impl Events {
         String::from_utf8(chunk).unwrap()
     }
 
-    /// The next event; comments and the like are passed over.
+    /// The next event; skips comments and the like.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = parse(&self.block().await?) {

@@ -13,10 +13,10 @@ use tidegate::core::publication::Position;
 use tidegate::core::topic::{Pattern, Topic};
 use tokio::sync::oneshot;
 
-/// What it does not take anything for.
+/// The topic for which it refuses everything.
 pub(crate) const WRONG_TOPIC: &str = "wrong:1";
 
-/// A store that goes away when it is told to.
+/// A store that becomes unreachable on request.
 pub(crate) struct Fragile {
     inner: Memory,
     is_away: Arc<AtomicBool>,
@@ -25,7 +25,7 @@ pub(crate) struct Fragile {
     late: Mutex<Option<Late>>,
 }
 
-/// An opening that is answered when a test says so, and tells when it is over.
+/// An opening that is answered when a test says so, and that reports when it is over.
 struct Late {
     may_go_on: oneshot::Receiver<()>,
     over: oneshot::Sender<()>,
@@ -36,7 +36,7 @@ impl Fragile {
         Self::way_to(Memory::new(Keep::default()), is_away)
     }
 
-    /// The way to a store that others use, too: they have ways of their own.
+    /// A link to a store that others use, too, through links of their own.
     pub(crate) fn way_to(store: Memory, is_away: &Arc<AtomicBool>) -> Self {
         Self {
             inner: store,
@@ -47,20 +47,19 @@ impl Fragile {
         }
     }
 
-    /// One that answers nothing while a test says so.
+    /// Makes it answer nothing while a test says so.
     pub(crate) fn silenced(mut self, is_silent: &Arc<AtomicBool>) -> Self {
         self.is_silent = Arc::clone(is_silent);
         self
     }
 
-    /// One that has no room for what servers say to each other while a test says so, and does all else.
+    /// Makes it refuse broadcasts while a test says so, and do all else.
     pub(crate) fn muted(mut self, is_mute: &Arc<AtomicBool>) -> Self {
         self.is_mute = Arc::clone(is_mute);
         self
     }
 
-    /// One whose first opening is answered once the test lets it go on; then, or when nobody waits for it any more, it is
-    /// over.
+    /// Makes its first opening wait until the test lets it continue. Then, or when nobody waits for it any more, it is over.
     pub(crate) fn late(self) -> (Self, oneshot::Sender<()>, oneshot::Receiver<()>) {
         let (go_on, may_go_on) = oneshot::channel();
         let (over, is_over) = oneshot::channel();

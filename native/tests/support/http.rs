@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::within;
 
-/// An answer as a whole.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -15,8 +15,8 @@ pub(crate) fn text(payload: &str) -> Vec<u8> {
     bytes
 }
 
-/// Opens a WebSocket, sends each of `parts` by itself, whatever the server says meanwhile, and reads to the end of the connection.
-/// Gives the code of the close frame that is the last thing there.
+/// Opens a WebSocket, sends each of `parts` separately, whatever the server says meanwhile, and reads to the end of the connection. Returns
+/// the code of the close frame, which must be the last thing there.
 pub(crate) async fn close_code_after<S>(stream: S, parts: &[Vec<u8>]) -> Result<u16, String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -40,7 +40,7 @@ where
         let written = stream.write_all(part).await;
         written.map_err(|error| format!("writing: {error}"))?;
         stream.flush().await.map_err(|error| error.to_string())?;
-        // What is sent at once could be read at once.
+        // Parts that are sent at once could be read at once.
         tokio::task::yield_now().await;
     }
     let mut told = Vec::new();

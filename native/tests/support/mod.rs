@@ -24,13 +24,13 @@ use tidegate::serve::{ServeConfig, Server};
 use tidegate::{Config, Hub, Publish};
 use tokio::net::TcpListener;
 
-/// Longer than anything here takes, so that what hangs is a failure.
+/// Longer than anything here takes, so that a hang becomes a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a condition is looked at that nothing announces.
+/// How often to check a condition that nothing announces.
 const GLANCE: Duration = Duration::from_millis(2);
 
-/// Waits for `future`, and fails where it hangs.
+/// Waits for `future`, and fails if it hangs.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
@@ -59,14 +59,14 @@ pub(crate) async fn until_counts(hub: &Hub, connections: usize, subscriptions: u
     .await;
 }
 
-/// A hub whose limits `change` has moved.
+/// A hub with limits that `change` sets.
 pub(crate) fn hub_with(change: impl FnOnce(&mut ServerConfig)) -> Hub {
     let mut config = config();
     change(&mut config.server);
     Hub::new(config).unwrap()
 }
 
-/// The defaults, with as many shards as `TIDEGATE_TEST_SHARDS` says: what is promised holds for any number.
+/// The defaults, with as many shards as `TIDEGATE_TEST_SHARDS` says, because all promises hold for any number.
 pub(crate) fn config() -> Config {
     let shards = std::env::var("TIDEGATE_TEST_SHARDS");
     Config {
@@ -75,8 +75,8 @@ pub(crate) fn config() -> Config {
     }
 }
 
-/// Serves an application on a free port until the test ends; returns its address. Where `TIDEGATE_TEST_SERVER` is `axum`,
-/// axum's loop serves it: what is promised holds there, too.
+/// Serves an application on a free port until the test ends; returns its address. If `TIDEGATE_TEST_SERVER` is `axum`, axum's loop serves
+/// it, because all promises hold there, too.
 pub(crate) async fn serve(app: axum::Router) -> String {
     if std::env::var_os("TIDEGATE_TEST_SERVER").is_some_and(|name| name == "axum") {
         return serve_by_axum(app).await;
@@ -93,7 +93,7 @@ pub(crate) async fn serve_by_own_loop(app: axum::Router) -> String {
     address
 }
 
-/// The same, by axum's, which doesn't tell who asks.
+/// The same, by axum's, which doesn't report where callers are.
 pub(crate) async fn serve_by_axum(app: axum::Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -106,7 +106,7 @@ pub(crate) async fn served_hub() -> (Hub, String) {
     served_hub_with(|_| {}).await
 }
 
-/// A hub whose limits `change` has moved, and the address of its endpoints.
+/// A hub with limits that `change` sets, and the address of its endpoints.
 pub(crate) async fn served_hub_with(change: impl FnOnce(&mut ServerConfig)) -> (Hub, String) {
     let hub = hub_with(change);
     let address = serve(tidegate::axum::router(hub.clone())).await;
@@ -120,7 +120,7 @@ pub(crate) async fn publish_range(hub: &Hub, topic: &str, numbers: std::ops::Ran
     }
 }
 
-/// Completes a topic by the value `"end"`.
+/// Completes a topic with the value `"end"`.
 pub(crate) async fn end(hub: &Hub, topic: &str) {
     hub.publish_with(topic, &"end", Publish::end(EndReason::Complete))
         .await

@@ -2,10 +2,10 @@
 
 use tokio::net::TcpSocket;
 
-/// An address of this machine that nobody else is given. Nobody listens there but who is told of it.
+/// An address of this machine that is given to nobody else. Only those that are told of it listen there.
 pub(crate) struct Place {
     pub(crate) address: String,
-    /// Bound, without listening: the system gives the port to nobody who asks for any, and lets in who asks for this one.
+    /// Bound, without listening: the system assigns the port to nobody else, but lets a program listen that asks for it.
     _kept: TcpSocket,
 }
 
@@ -20,7 +20,7 @@ impl Place {
         }
     }
 
-    /// Where somebody else would listen that speaks HTTP.
+    /// The URL of a server that listens there.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

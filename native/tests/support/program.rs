@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::within;
 
-/// What names a backend or a server beside the variables of the program's own, and must not come from whoever runs the
+/// Variables besides the program's own that name a backend or a server, and must not be inherited from whoever runs the
 /// tests.
 const NAMES: [&str; 9] = [
     "DATABASE_URL",
@@ -43,7 +43,7 @@ pub(crate) fn example(name: &str) -> Command {
     alone(Command::new(path))
 }
 
-/// A program that knows nothing of where its test runs, and whose output is read.
+/// A program without the environment of its test, whose output is read.
 fn alone(mut command: Command) -> Command {
     for name in NAMES {
         command.env_remove(name);
@@ -62,7 +62,7 @@ fn alone(mut command: Command) -> Command {
     command
 }
 
-/// What became of a program.
+/// The outcome of a program.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,

@@ -41,7 +41,7 @@ pub(crate) const SECOND: KeyPair = KeyPair {
 };
 
 impl KeyPair {
-    /// A token with more claims that is signed by it, and names the key `id`.
+    /// A token with more claims, signed with it, that names the key `id`.
     fn sign_as(&self, id: &str, more: &Value) -> String {
         // RFC 8410: the seed as PKCS #8.
         let frame = [
@@ -60,7 +60,7 @@ impl KeyPair {
         encode(&header, &claims, &key).unwrap()
     }
 
-    /// A token that is signed by it.
+    /// A token signed with it.
     pub(crate) fn token(&self) -> String {
         self.sign_as(self.id, &json!({}))
     }
@@ -70,7 +70,7 @@ impl KeyPair {
         self.sign_as(self.id, &json!({ "iss": issuer }))
     }
 
-    /// A token that names a key which nobody has.
+    /// A token that names a key that doesn't exist.
     pub(crate) fn token_of_nobody(&self, number: usize) -> String {
         self.sign_as(&format!("made-up-{number}"), &json!({}))
     }
@@ -110,7 +110,7 @@ impl Reply {
         }
     }
 
-    /// One that leads elsewhere.
+    /// A redirection.
     pub(crate) fn redirection(to: &'static str) -> Self {
         Self {
             header: Some(("location", to)),
@@ -122,7 +122,7 @@ impl Reply {
 pub(crate) struct Provider {
     reply: Mutex<Reply>,
     fetches: AtomicUsize,
-    /// What it says of itself.
+    /// Its configuration document.
     document: Mutex<Value>,
 }
 
@@ -135,7 +135,7 @@ impl Provider {
         })
     }
 
-    /// Answers otherwise from now on.
+    /// Answers with this from now on.
     pub(crate) fn replies(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
     }
@@ -145,7 +145,7 @@ impl Provider {
         self.fetches.load(Ordering::SeqCst)
     }
 
-    /// Calls itself so, and says where its keys are.
+    /// Sets its issuer name, and where its keys are.
     pub(crate) fn is_called(&self, issuer: &str, keys: &str) {
         *self.document.lock().unwrap() = json!({ "issuer": issuer, "jwks_uri": keys });
     }
@@ -172,7 +172,7 @@ impl Provider {
             .route("/tenant/.well-known/openid-configuration", get(document))
     }
 
-    /// Serves it without TLS until the test ends. Gives the URL of its keys.
+    /// Serves it without TLS until the test ends. Returns the URL of its keys.
     pub(crate) async fn serve(self: &Arc<Self>) -> String {
         format!("http://{}/keys?app=7", serve(self.app()).await)
     }

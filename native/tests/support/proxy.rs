@@ -9,7 +9,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 
-/// What waits on the way at most, in bytes, beside what the server's own end of a connection holds.
+/// The most bytes that wait in the proxy, besides what the server's own end of a connection holds.
 const WAY_BYTES: u32 = 64 * 1024;
 
 /// What is not passed on.
@@ -41,12 +41,12 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Breaks what is connected now.
+    /// Breaks all current connections.
     pub(crate) fn break_connections(&self) {
         self.shared.breaks.notify_waiters();
     }
 
-    /// Passes nothing on for a while, or goes on: to the server it is a client that does not read.
+    /// Stops or resumes passing anything on. To the server, the client then doesn't read.
     pub(crate) fn block(&self, is_blocked: bool) {
         self.shared.blocked.send_replace(Blocked {
             to_server: is_blocked,
@@ -54,7 +54,7 @@ impl Proxy {
         });
     }
 
-    /// Passes nothing on to the server for a while, and to the client what there is.
+    /// Passes nothing on to the server, but everything to the client.
     pub(crate) fn block_to_server(&self) {
         self.shared.blocked.send_replace(Blocked {
             to_server: true,
@@ -97,7 +97,7 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, shared: Arc<Share
     }
 }
 
-/// Passes one way on, while it is not blocked.
+/// Passes one direction on, unless it is blocked.
 async fn pass(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,

@@ -20,19 +20,19 @@ pub(crate) struct Socket<S = TcpStream> {
 }
 
 impl Socket {
-    /// Connects, says nothing.
+    /// Connects, and sends nothing.
     pub(crate) async fn open(address: &str) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap()).await
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Opens a WebSocket over a connection that stands already.
+    /// Opens a WebSocket over an existing connection.
     pub(crate) async fn over(stream: S) -> Self {
         Self::with_headers(stream, &[]).await.unwrap()
     }
 
-    /// Opens a WebSocket by a request with more headers, or gives what the server says instead.
+    /// Opens a WebSocket with more headers in the request, or returns the server's error.
     pub(crate) async fn with_headers(stream: S, headers: &[(&str, &str)]) -> Result<Self, Error> {
         Self::at("/ws", stream, headers).await
     }
@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .unwrap();
     }
 
-    /// Subscribes, and waits until that stands.
+    /// Subscribes, and waits for the confirmation.
     pub(crate) async fn subscribe(&mut self, pattern: &str, flow: Value) -> Value {
         self.send(json!({"type": "subscribe", "pattern": pattern, "flow": flow}))
             .await;
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Some(frame) if frame["type"] == "welcome" => {}
                 Some(frame) if frame["type"] == "ping" => {
                     let pong = Message::text(r#"{"type":"pong"}"#);
-                    // Who asked may be gone by now, which the next frame tells.
+                    // The server may be gone by now, which the next frame shows.
                     let _ = within("a message to leave", self.inner.send(pong)).await;
                 }
                 Some(frame) => return frame,

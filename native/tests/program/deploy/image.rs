@@ -11,7 +11,7 @@ use crate::access::SECRET;
 use crate::support::program::{finish, program};
 use crate::support::{eventually, within};
 
-/// What an image is made by: instructions, and what each says.
+/// The instructions of an image, with their arguments.
 fn instructions(text: &str) -> Vec<(String, String)> {
     let whole = text.replace("\\\n", " ");
     let lines = whole.lines().map(str::trim);
@@ -119,7 +119,7 @@ async fn the_program_takes_what_its_image_says_and_asks_for_a_key() {
     assert!(file.starts_with(format!("/home/{user}")), "{file:?}");
 }
 
-/// A composition, with its variables filled in.
+/// A Compose file, with its variables filled in.
 fn composition() -> Yaml {
     let text = text("compose.yaml");
     let (before, rest) = text

@@ -19,7 +19,7 @@ struct Nginx {
     _process: Child,
 }
 
-/// The part of the example that stands beside the server block, without its comment signs.
+/// The part of the example outside the server block, without its comment signs.
 fn beside(example: &str) -> String {
     let (_, rest) = example
         .split_once("# To be put beside the server block:\n#\n")
@@ -34,7 +34,7 @@ async fn serve(arguments: &[&str]) -> Server {
 }
 
 impl Nginx {
-    /// The example starts no server: one that asks nobody has to be told that everyone may come.
+    /// The example starts no server. One without authentication needs to be told that everyone may connect.
     async fn and_server() -> (Self, Server) {
         let server = serve(&["--open-to-everyone"]).await;
         (Self::before(&server).await, server)
@@ -76,7 +76,7 @@ impl Nginx {
         UnixStream::connect(self.folder.path().join("nginx.sock")).await
     }
 
-    /// Asks for something, and reads what is answered while `is_enough` doesn't hold.
+    /// Sends a request, and reads the answer until `is_enough` holds.
     async fn read(&self, request: &str, is_enough: impl Fn(&str) -> bool) -> String {
         let mut stream = self.connect().await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -95,7 +95,7 @@ async fn events_pass_nginx_as_they_come() {
     for number in 1..=3 {
         let body = json!({ "topic": "a", "data": { "number": number } });
         assert_eq!(http::publish(&server.address, &body).await.status, 200);
-        // Whoever subscribes gets the latest at once, and nothing after it that could push it through.
+        // A subscriber gets the latest publication at once, and nothing after it that could push it through a buffer.
         let request = "GET /events?topic=a HTTP/1.1\r\nHost: app.example\r\n\r\n";
         let event = format!("\"data\":{{\"number\":{number}}}");
         let answer = nginx.read(request, |text| text.contains(&event)).await;

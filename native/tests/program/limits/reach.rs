@@ -15,31 +15,31 @@ use crate::support::program::Server;
 use crate::support::socket::Socket;
 use crate::support::within;
 
-/// Who is counted by address and by user.
+/// The client for limits by address and by user.
 const FROM: (&str, &str) = ("X-Forwarded-For", "192.0.2.7");
 
-/// The way to ask a server in this folder aside from its port.
+/// The socket for requests to a server in this folder besides its port.
 pub(super) fn aside(folder: &Path) -> PathBuf {
     folder.join("aside.sock")
 }
 
-/// The metrics, asked for aside.
+/// The metrics, read through that socket.
 pub(super) async fn metrics(folder: &Path) -> String {
     let mut stream = UnixStream::connect(aside(folder)).await.unwrap();
     ask(&mut stream, "/metrics").await;
     heard(&mut stream).await
 }
 
-/// Asks for something, and nothing more after that.
+/// Sends a request, and nothing after it.
 async fn ask(stream: &mut (impl AsyncWrite + Unpin), path: &str) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
-/// What comes until the server closes.
+/// What arrives until the server closes.
 pub(super) async fn heard(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
-    // What was answered counts, also where the rest of a request was never read.
+    // The answer counts, even if the rest of a request was never read.
     let _ = within("the connection to close", stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -129,7 +129,7 @@ pub(super) async fn message(server: &Server) -> Reached {
     Reached::once(socket.close_code().await.to_string())
 }
 
-/// Three requests to publish of which the rest doesn't come yet: there is room for two of them, whichever are read first.
+/// Three incomplete requests to publish: there is room for two of them, whichever are read first.
 pub(super) async fn bodies(server: &Server) -> Reached {
     let mut held = Vec::new();
     for _ in 0..3 {
@@ -146,7 +146,7 @@ pub(super) async fn bodies(server: &Server) -> Reached {
     Reached::once(code(&refused))
 }
 
-/// Publishes to whoever does not read until something was dropped, and lets them read what is left.
+/// Publishes to a client that doesn't read until something was dropped, and then lets it read the rest.
 pub(super) async fn waiting_bytes(server: &Server) -> Reached {
     let mut slow = Socket::over(narrow(&server.address).await).await;
     let subscribe = json!({ "type": "subscribe", "pattern": "a", "slow": "drop" });
@@ -172,7 +172,7 @@ pub(super) async fn waiting_bytes(server: &Server) -> Reached {
     }
 }
 
-/// A connection that takes little at a time.
+/// A connection with small buffers.
 pub(super) async fn narrow(address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -183,7 +183,7 @@ pub(super) async fn publish_rate(server: &Server) -> Reached {
     let mut socket = open(server).await;
     let publish =
         |number: u32| json!({ "type": "publish", "ref": number, "topic": "a", "data": 1 });
-    // One a second, and twice as many at once.
+    // One per second, and two at once.
     socket.send((1..=3).map(publish).collect()).await;
     for _ in 0..2 {
         socket.expect("published").await;
@@ -211,7 +211,8 @@ pub(super) async fn floor(server: &Server) -> Reached {
     Reached::once(subscribed["type"].as_str().unwrap())
 }
 
-/// Has a connection from `from` say nothing while another one asks, and asks for the metrics by the first.
+/// Keeps a silent connection from `from` open while another one sends a request, and reads the metrics through the
+/// first.
 async fn beyond_one(address: SocketAddr) -> Reached {
     let mut first = TcpStream::connect(address).await.unwrap();
     let refused = heard(&mut TcpStream::connect(address).await.unwrap()).await;
@@ -231,7 +232,7 @@ pub(super) async fn open_requests(server: &Server) -> Reached {
 pub(super) async fn open_requests_of_an_address(server: &Server) -> Reached {
     let listening: SocketAddr = server.address.parse().unwrap();
     let outward = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
-        // Nothing is sent: it is only asked by which address it would be.
+        // Nothing is sent: this only finds out the local address.
         socket.connect("192.0.2.1:9")?;
         socket.local_addr()
     });
