@@ -246,7 +246,7 @@ fn add(older: &mut Value, newer: Value) {
     }
 }
 
-/// Whole numbers add up exactly; where they overflow, or either has a fraction, as floating-point numbers.
+/// Adds whole numbers exactly. If they overflow, or either has a fraction, adds them as floating-point numbers.
 fn sum_of_numbers(older: &Value, newer: &Value) -> Option<Value> {
     if let (Some(older), Some(newer)) = (older.as_i64(), newer.as_i64())
         && let Some(sum) = older.checked_add(newer)

@@ -102,7 +102,7 @@ pub use tidegate_core as core;
 pub use tidegate_core::flow::Flow;
 pub use tidegate_core::lifecycle::{EndReason, StatedEnd};
 
-/// A seed that nobody can guess.
+/// A seed that can't be guessed.
 fn random_seed() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the system has randomness");

@@ -346,7 +346,7 @@ impl Shard {
         self.events.forget();
     }
 
-    /// Carries out what the hub asks for connections, and returns whether there was anything.
+    /// Carries out what the hub asks for with regard to connections, and returns whether there was anything.
     fn hand_over(&mut self) -> bool {
         let mut has_any = false;
         loop {

@@ -83,7 +83,7 @@ impl Unanswered {
         Answer(answer)
     }
 
-    /// Waits until all that is unanswered now has its answer.
+    /// Waits until everything that is unanswered now has its answer.
     pub(super) async fn flush(&self) {
         let waiting = self.lock().answers.clone();
         for answer in waiting {

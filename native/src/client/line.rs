@@ -20,7 +20,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Line {
     socket: Socket,
     waiting: VecDeque<String>,
-    /// The longest message that the server takes, in bytes, where it has said so.
+    /// The longest message that the server accepts, in bytes, if it has said so.
     message_bytes_max: Option<u64>,
 }
 

@@ -34,7 +34,7 @@ pub(super) enum Request {
         topic: Topic,
         position: Position,
     },
-    /// A durable subscription is to be forgotten.
+    /// Forgets a durable subscription.
     Forget(SubscriptionId),
     Flow {
         id: SubscriptionId,

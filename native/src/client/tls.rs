@@ -122,7 +122,7 @@ fn told(host: &str, error: &io::Error) -> HandshakeError {
     }
 }
 
-/// `DnsName("a.example")` as rustls has it, `a.example` as people have it.
+/// Converts `DnsName("a.example")`, as rustls writes it, to `a.example`.
 fn plain_name(name: &str) -> String {
     let inner = name
         .split_once('(')

@@ -159,8 +159,8 @@ impl Shards {
         }
     }
 
-    /// Up to `most` topics, the most recently touched. A topic that several shards have is reported as the shard knows it that has heard of
-    /// it last, with the subscribers of all.
+    /// Up to `most` topics, the most recently touched. A topic that several shards have is reported as seen by the one that heard of it
+    /// last, with the subscribers of all.
     pub(super) async fn survey(&self, most: usize) -> Result<Vec<TopicSeen>, Stopped> {
         let survey = async |sender: &CommandSender| {
             let (reply, answer) = oneshot::channel();

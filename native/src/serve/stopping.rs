@@ -60,7 +60,7 @@ impl Server {
 }
 
 impl Server {
-    /// The listener at which other machines may do everything although nobody has said that they may, if there is one.
+    /// A listener through which other machines may do everything, if there is one and nobody has said that they may.
     fn open_by_oversight(&self, hub: &Hub) -> Option<&Listener> {
         let access = &hub.door().config;
         let is_meant = access.authenticate.is_some() || access.open_to_everyone;

@@ -58,7 +58,7 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Whether another publication, accepted at this time, is to be watched.
+    /// Whether to watch another publication, accepted at this time.
     pub(super) fn is_due(&self, accepted: HostInstant) -> bool {
         let last = self
             .last

@@ -92,7 +92,7 @@ impl Shard {
         }
     }
 
-    /// Returns the topic, if the delivery of the publication that is about to be made there is to be timed.
+    /// Returns the topic and the start time, if the delivery of its next publication is to be timed.
     pub(super) fn to_be_watched(
         &self,
         topic: &Topic,

@@ -39,7 +39,7 @@ impl Export {
     /// Begins to export. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_EXPORTER_OTLP_HEADERS` apply, as for other programs.
     ///
     /// # Errors
-    /// If the exporter can't be set up; a collector that is down is no error.
+    /// If the exporter can't be set up. A collector that is down is not an error.
     pub(super) fn start(collector: &ServerAddress) -> anyhow::Result<Self> {
         let exporter = LogExporter::builder()
             .with_http()
