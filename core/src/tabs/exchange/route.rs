@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::durable::DurableName;
 use crate::flow::{Conflate, Flow, Pace, Past, Slow};
@@ -290,13 +291,13 @@ impl<P> Route<P> {
                 Some(seen) => seen.offset,
                 None => 0,
             };
-            if seen >= top.position.offset {
-                continue;
+            match seen.cmp(&top.position.offset) {
+                // Only the server can tell whether what it has seen is still to come, or lost.
+                Ordering::Greater => return None,
+                Ordering::Equal => {}
+                Ordering::Less if seen + 1 < top.position.offset && !skips => return None,
+                Ordering::Less => frames.push(again(pattern, top.latest.as_ref()?)),
             }
-            if seen + 1 < top.position.offset && !skips {
-                return None;
-            }
-            frames.push(again(pattern, top.latest.as_ref()?));
         }
         Some(frames)
     }

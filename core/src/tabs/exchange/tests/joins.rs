@@ -137,3 +137,44 @@ fn who_knows_more_than_a_server_without_a_link_is_told_of_no_loss_before_that_ha
         assert_eq!(scene.told(B), told, "{to}");
     }
 }
+
+/// What it has seen may be on its way to the others, or lost: then others come in its place, and it would take those for what it has seen.
+#[test]
+fn who_knows_more_than_the_others_is_told_of_a_loss_unless_it_comes_to_them_too() {
+    for (to, comes) in [
+        ("job:1", true),
+        ("job:1", false),
+        ("job:*", true),
+        ("job:*", false),
+    ] {
+        let mut scene = Scene::new(to);
+        scene.subscribe(A, Flow::IMMEDIATE, Start::Latest);
+        scene.confirm(2);
+        scene.publish(3);
+        scene.subscribe(B, Flow::IMMEDIATE, since("job:1", 5));
+        if comes {
+            scene.publish(4);
+            scene.publish(5);
+        }
+        scene.answer();
+        let last = if comes { 5 } else { 3 };
+        scene.confirm_again(last);
+        scene.publish(last);
+        scene.answer();
+        let told: &[Told] = if comes {
+            &[Stands(true)]
+        } else {
+            &[Stands(true), Reset(0), At(3)]
+        };
+        assert_eq!(scene.told(B), told, "{to}");
+        let all = scene.told_all();
+        assert_eq!(
+            all,
+            if comes {
+                vec![At(3), At(4), At(5)]
+            } else {
+                vec![At(3)]
+            }
+        );
+    }
+}
