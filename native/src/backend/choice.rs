@@ -311,7 +311,7 @@ fn chosen(backend: Arc<dyn Backend>, why: String) -> Choice {
     }
 }
 
-/// The choice among several, with a warning if it is not the first that was named.
+/// The choice of this backend, logged as a warning if ones that the environment names had to be passed over.
 fn told(backend: Arc<dyn Backend>, reason: String, tried: &[String]) -> Choice {
     if tried.is_empty() {
         let choice = chosen(backend, reason);
