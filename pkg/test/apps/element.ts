@@ -1,4 +1,4 @@
-/** Runs in a page: `<tide-progress>` as an element of React's, in strict mode. */
+/** Runs in a page: `<tide-progress>` in React, in strict mode. */
 
 import { createElement as h, type ReactNode, StrictMode, useRef, useState } from 'react';
 import { createRoot, hydrateRoot } from 'react-dom/client';
@@ -6,13 +6,13 @@ import { renderToString } from 'react-dom/server';
 import 'tidegate/element/react';
 import type { TideProgressAttributes, TideProgressElement } from 'tidegate/element/react';
 
-/** What is set on a bar. */
+/** The attributes of a bar. */
 export type Shown = Pick<
   TideProgressAttributes,
   'topic' | 'label' | 'throttle' | 'lang' | 'suppressHydrationWarning'
 > & { readonly tide?: null };
 
-/** The topics and states that were told. */
+/** The topics and states of all state changes. */
 const told: string[] = [];
 
 function Bar(props: Shown): ReactNode {

@@ -1,10 +1,10 @@
-/** Runs in a page: what is paced by frames, and which frame each delivery belongs to. */
+/** Runs in a page: subscriptions paced by frames, with the frame of each delivery. */
 
 import { connect, createHub, type Hub, ready } from 'tidegate';
 
 interface Delivered {
   readonly n: number;
-  /** How many frames were drawn before. */
+  /** The number of frames drawn before. */
   readonly frame: number;
   readonly ms: number;
   readonly end: string | undefined;
@@ -15,7 +15,7 @@ const count = (): void => {
   frame += 1;
   requestAnimationFrame(count);
 };
-// Before any other callback of a frame, as it was asked for first.
+// Requested first, so that it runs before any other callback of the frame.
 requestAnimationFrame(count);
 
 const delivered: Delivered[] = [];
@@ -29,7 +29,9 @@ export function follow(server: string, topic: string): void {
   connect(server).subscribe<{ n: number }>(topic, { throttle: 'frame' }, note);
 }
 
-/** Publishes `total` within the page, about one per millisecond, and says how many frames were drawn meanwhile. */
+/**
+ * Publishes `total` numbers within the page, about one per millisecond; returns how many frames were drawn meanwhile.
+ */
 export async function burst(total: number): Promise<number> {
   await ready();
   hub = createHub();
@@ -54,7 +56,7 @@ export async function burst(total: number): Promise<number> {
   return frame - first;
 }
 
-/** Publishes the last of all, and says whether it was delivered before this returned. */
+/** Publishes the last number, and returns whether it was delivered at once. */
 export function end(): boolean {
   hub.publish('local', { n: -1 });
   hub.publish('local', { n: -2 }, { end: 'complete' });

@@ -1,4 +1,4 @@
-/** Runs in a page: presences by a connection and by a component in strict mode, and what they were told. */
+/** Runs in a page: presences through a connection and through a component in strict mode, with their changes. */
 
 import { createElement as h, type ReactNode, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -9,7 +9,7 @@ interface Meta {
   readonly device: string;
 }
 
-/** What was told, in short: `+ada(phone)`, and the types of frames that were sent. */
+/** The changes in short, such as `+ada(phone)`, and the types of the sent frames. */
 const notes = { told: [] as string[], sent: [] as string[] };
 
 class NotingSocket extends WebSocket {

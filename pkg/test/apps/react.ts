@@ -1,4 +1,4 @@
-/** Runs in a page: components with the hooks, in strict mode, and what they did. */
+/** Runs in a page: components with the hooks, in strict mode, with notes of what they did. */
 
 import { createElement as h, type ReactNode, StrictMode, useState } from 'react';
 import { createRoot, hydrateRoot } from 'react-dom/client';
@@ -6,7 +6,7 @@ import { renderToString } from 'react-dom/server';
 import { connect, type Duration, type Tide } from 'tidegate';
 import { TideProvider, useConnection, useProgress, useTopic, useTopics } from 'tidegate/react';
 
-/** What was sent to the server, and how often components were drawn. */
+/** The sent frames, and how often components were rendered. */
 const notes = {
   sent: [] as string[],
   drawn: 0,

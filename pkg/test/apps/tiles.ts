@@ -1,4 +1,4 @@
-/** Runs in a page that has a connection already: a component of many topics, and how often it was drawn. */
+/** Runs in a page that is already connected: a component of many topics, and how often it was rendered. */
 
 import { createElement as h, type ReactNode } from 'react';
 import { createRoot } from 'react-dom/client';

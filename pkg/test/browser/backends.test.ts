@@ -1,4 +1,4 @@
-/** What is published without Tidegate, seen in browsers on two servers that share a backend. */
+/** Other programs publish to a backend: browsers on two servers that share it show the publications. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -13,12 +13,12 @@ import { type BackendServer, startPostgres, startRedis } from '../support/backen
 import { complaints, startBrowser } from '../support/browser.js';
 import { startServerAt, tidegate } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:42';
 
-/** What a page shows of the one job that runs. */
+/** The bar of the one running job, at this share. */
 const shown = (page: Page, share: number) =>
   page.locator(`#running [role=progressbar][aria-valuenow="${share}"]`);
 
@@ -40,13 +40,13 @@ async function twoDashboards(t: TestContext, backend: string) {
   return { servers, pages, problems };
 }
 
-/** A publication, as it is told apart from its repetition. */
+/** A publication, with the offset that distinguishes it from others. */
 interface Told {
   readonly offset: number;
   readonly progress: number | undefined;
 }
 
-/** Everything that a server delivers of the topic, up to its end. */
+/** Collects everything that a server delivers of the topic, up to its end. */
 async function watchToEnd(t: TestContext, server: string) {
   const tide = connect(server);
   t.after(() => tide.close());
@@ -57,7 +57,7 @@ async function watchToEnd(t: TestContext, server: string) {
   return told;
 }
 
-/** Publishes by a program that knows nothing of Tidegate, and looks at what both pages show. */
+/** Publishes with a program that knows nothing of Tidegate, and checks what both pages show. */
 async function publishAndLook(
   t: TestContext,
   backend: BackendServer,
@@ -79,7 +79,7 @@ async function publishAndLook(
     assert.equal(await page.locator('#running [role=progressbar]').count(), 0);
   }
   for (const told of await Promise.all(watching)) {
-    // Each once, in order, whatever came before its subscription stood.
+    // Each publication once, in order, apart from those before the subscription was made.
     const last = [
       { offset: 1, progress: 0.25 },
       { offset: 2, progress: 0.5 },

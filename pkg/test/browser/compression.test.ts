@@ -1,4 +1,4 @@
-/** Compressed messages, as a browser and the most common WebSocket library of Node.js agree on them with the server. */
+/** Compressed messages, as negotiated by a browser and by the most common WebSocket library of Node.js. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -10,12 +10,12 @@ import { WebSocket as NodeSocket } from 'ws';
 import { complaints, startBrowser } from '../support/browser.js';
 import { startServerAt } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
 
-/** Values of very different lengths, twice each: nothing may depend on what came before. */
+/** Values of very different lengths, twice each: compression must not depend on earlier messages. */
 const VALUES = [3, 300, 3, 3_000, 300, 3_000].map((length) =>
   Array.from({ length }, (_, line) => `line ${line} of ${length}`).join('\n'),
 );

@@ -1,4 +1,4 @@
-/** The dashboard of a server that asks who you are. */
+/** The dashboard of a server that requires tokens. */
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { token } from '../support/tokens.js';
 const LIMIT = { timeout: 60_000 };
 const results = join(packageRoot, 'test-results');
 
-/** How long a token lasts that is to end, in seconds: longer than a busy browser takes to show what it gives. */
+/** How long a short-lived token lasts, in seconds: longer than a busy browser takes to show the jobs. */
 const LASTS_S = 12;
 
 async function signIn(page: Page, text: string): Promise<void> {

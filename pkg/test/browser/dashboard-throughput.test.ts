@@ -9,10 +9,10 @@ import type { Page, Request } from 'playwright-core';
 import { complaints, startBrowser } from '../support/browser.js';
 import { publish, startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
-/** What each page has asked for, and has no answer to yet. */
+/** The unanswered requests of each page. */
 const asked = new WeakMap<Page, Set<Request>>();
 
 function noteRequests(page: Page): void {
@@ -29,7 +29,7 @@ interface SetUp {
   readonly problems: string[];
 }
 
-/** A page whose clock stands still until it is told to run. */
+/** A page whose clock stands still until the test advances it. */
 async function setUp(t: TestContext, path: string, prepare?: (page: Page) => Promise<void>): Promise<SetUp> {
   const server = await startServer(t);
   const browser = await startBrowser(t);
@@ -43,11 +43,11 @@ async function setUp(t: TestContext, path: string, prepare?: (page: Page) => Pro
   return { server, page, problems };
 }
 
-/** Lets time pass until the chart says of itself what is expected; it asks the server once a second. */
+/** Lets time pass until the chart's description is as expected. It asks the server once a second. */
 async function says(page: Page, expected: RegExp): Promise<string> {
   for (let second = 0; second < 60; second += 1) {
     await page.clock.runFor(1_000);
-    // The clock of the page waits for the server, too.
+    // The page's clock must not run ahead of the server's answers.
     while (asked.get(page)!.size > 0) {
       await delay(10);
     }
@@ -65,7 +65,7 @@ test('it draws what the server publishes and delivers, and nothing jumps', LIMIT
   await page.getByText('10%').waitFor();
   const top = async (): Promise<number> => (await page.locator('#running-section').boundingBox())!.y;
   const before = await top();
-  // The first look at the server may have been before that publication.
+  // The first request may have been answered before that publication.
   await says(page, /^Publications: 0\/s now, [\d.]+\/s at most\. Deliveries: /);
   for (let n = 2; n < 60; n += 1) {
     await publish(server, 'job:1', { name: 'One', progress: n / 100 });

@@ -10,12 +10,12 @@ import { complaints, startBrowser } from '../support/browser.js';
 import { freeAddress } from '../support/ports.js';
 import { packageRoot, publish, startServer, startServerAt, tidegate } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const results = join(packageRoot, 'test-results');
 
-/** Keeps at what the bar of the one job that runs has been. */
+/** Records the values of the one running job's bar. */
 const noteBar = `{
   const seen = [];
   new MutationObserver(() => {
@@ -34,7 +34,7 @@ test('a real job is watched from its first progress to its end', LIMIT, async (t
   await page.getByText('Nothing is running yet').waitFor();
   await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
 
-  // Many steps, and after each tenth it goes on once that was seen.
+  // Many steps; after every tenth, the job waits until the page has shown it.
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-job-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const script =
@@ -208,7 +208,7 @@ test('a page that loses its server says so, and goes on with the next one', LIMI
   assert.equal(await page.locator('#running li').count(), 1, 'what is known stays on the page');
   await startServerAt(t, new URL(server.url).host);
   await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
-  // It knows nothing of what the one before kept in its memory: no job is taken for a running one for ever.
+  // The new server has an empty memory: the page must not show the old job as running forever.
   await page.locator('#running li').waitFor({ state: 'detached' });
   assert.equal(await page.locator('#count-RUNNING').textContent(), '0');
   assert.equal(await page.locator('#finished li').count(), 1, 'what has ended stays');
@@ -225,7 +225,7 @@ test('at four times its size the page is as wide as the window', LIMIT, async (t
   const overflow = (): Promise<number> => page.evaluate('document.documentElement.scrollWidth - innerWidth');
   assert.equal(await overflow(), 0);
   await page.evaluate(() => {
-    // As long as what a server says that refuses.
+    // As long as a server's message when it refuses.
     const text = 'this token may not subscribe to job:**; ask whoever issued it';
     document.getElementById('connection-text')!.textContent = text;
     document.getElementById('forget-token')!.hidden = false;

@@ -1,4 +1,4 @@
-/** Devices that go away and come back, as pages of a browser, while their server is killed and started again. */
+/** Devices that go away and come back, as pages of a browser, while their server is killed and restarted. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,12 +13,12 @@ import { freeAddress } from '../support/ports.js';
 import { publish, startServerAt } from '../support/server.js';
 import { eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'user:7';
 
-/** The device whose pages these are. Nobody is asked who they are, so it is a text that nobody guesses. */
+/** The device of these pages. Clients aren't authenticated, so the name must be impossible to guess. */
 const PHONE = 'phone-b1946ac92492';
 const TABLET = 'tablet-59c6c1d2b4b0';
 
@@ -28,7 +28,7 @@ async function newFile(t: TestContext): Promise<string> {
   return `sqlite:${join(folder, 'topics.db')}`;
 }
 
-/** Waits until so many durable subscriptions are held, and everything that was acknowledged is stored. */
+/** Waits until this many durable subscriptions are held, and everything acknowledged is stored. */
 async function isStored(server: string, held: number): Promise<void> {
   const ask = async (): Promise<string> => (await fetch(`${server}/metrics`)).text();
   const told = new RegExp(`^tidegate_durables ${held}$[^]*^tidegate_durables_unstored 0$`, 'm');
@@ -41,14 +41,14 @@ async function publishAll(server: string, numbers: readonly number[]): Promise<v
   }
 }
 
-/** The page gives its hub up in order, as an application does that logs out, and is closed. */
+/** Closes a page's connection regularly, as an application does at logout, and then the page. */
 async function leave(scene: Scene, tab: Tab, held: number): Promise<void> {
   await tab.page.evaluate('tide.close()');
   await isStored(scene.server, held);
   await scene.close(tab);
 }
 
-/** Another device of the same user, which is no browser: what it is told up to this number. */
+/** Another device of the same user, which is not a browser: everything that it gets, up to this number. */
 async function tabletReads(server: string, last: number): Promise<readonly unknown[]> {
   const tide = connect(server);
   const read: unknown[] = [];
@@ -64,7 +64,7 @@ async function tabletReads(server: string, last: number): Promise<readonly unkno
   return read;
 }
 
-/** What a page has been told, and that nothing went wrong. */
+/** The data that a page has got; checks that nothing went wrong. */
 async function dataOf(tab: Tab): Promise<readonly unknown[]> {
   const { data, wrong } = await tab.told();
   assert.deepEqual(wrong, []);
@@ -89,7 +89,7 @@ async function goAwayAndComeBack(t: TestContext, way: Way, backend: string): Pro
   await first.kill();
   const second = await startServerAt(t, new URL(first.url).host, backend);
   await publishAll(second.url, [5, 6]);
-  // Each has what it has missed, and nothing else. One that deals with nothing leaves everything to the next.
+  // Each gets exactly what it has missed. One that processes nothing leaves everything to the next.
   const stuck = await scene.open([]);
   await stuck.page.evaluate(`tide.subscribe('${TOPIC}', { durable: '${PHONE}' }, ({ offset, data }) => {
     told.offsets.push(offset);

@@ -1,14 +1,14 @@
-/** What `<tide-progress>` shows while its server refuses the connection, and that is tried again. */
+/** What `<tide-progress>` shows while its server refuses the connection, which is retried. */
 
 import { test } from 'node:test';
 
 import { placePackage, startBrowser } from '../support/browser.js';
 import { startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
-/** Its server takes the first token that it is shown, and no other. */
+/** The server accepts the first token that it sees, and no other. */
 const HTML = `<!doctype html><title>test</title><link rel="icon" href="data:,">
 <script type="module">
 import { connect } from './index.js';

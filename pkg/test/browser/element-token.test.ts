@@ -1,4 +1,4 @@
-/** `<tide-progress>` on pages of a server that asks who they are. */
+/** `<tide-progress>` on pages of a server that requires tokens. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -9,20 +9,20 @@ import { publishAs, startAskingServer } from '../support/asking-server.js';
 import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { token } from '../support/tokens.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 interface Scene {
   readonly server: string;
   readonly page: Page;
-  /** The token of somebody who may see what is shown. */
+  /** A token that gives access to the topics that are shown. */
   readonly good: string;
   /** The sockets that the page has opened. */
   readonly sockets: string[];
   readonly problems: string[];
 }
 
-/** A page with a bar, whose files are there, and which is not loaded yet. */
+/** A page with a bar, whose files are in place, but which is not loaded yet. */
 async function setUp(t: TestContext, script: string): Promise<Scene> {
   const server = await startAskingServer(t);
   const browser = await startBrowser(t);

@@ -1,4 +1,4 @@
-/** What `<tide-progress>` makes of updates that say little. */
+/** How `<tide-progress>` shows updates with few members. */
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { freeAddress } from '../support/ports.js';
 import { packageRoot, publish, startServer, startServerAt } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const HTML = `<!doctype html><title>test</title><link rel="icon" href="data:,">

@@ -11,7 +11,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { packageRoot, publish, startServer } from '../support/server.js';
 import { TOLD } from '../support/work.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const results = join(packageRoot, 'test-results');

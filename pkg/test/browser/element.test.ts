@@ -11,7 +11,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { freeAddress } from '../support/ports.js';
 import { packageRoot, publish, startServer, startServerAt } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const results = join(packageRoot, 'test-results');
@@ -72,7 +72,7 @@ async function setUp(
 
 const state = (page: Page, name: string): Locator => page.locator(`tide-progress[state="${name}"]`);
 
-/** What assistive technology is told of a bar. */
+/** The attributes of a bar for assistive technology. */
 async function told(bar: Locator): Promise<(string | null)[]> {
   const attributes = ['valuenow', 'valuemin', 'valuemax', 'valuetext', 'busy', 'label'];
   return Promise.all(attributes.map((name) => bar.getAttribute(`aria-${name}`)));

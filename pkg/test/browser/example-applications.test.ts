@@ -1,4 +1,4 @@
-/** The pages of the example applications, used as people do. */
+/** The pages of the example applications, used as people use them. */
 
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -11,18 +11,21 @@ import type { Page } from 'playwright-core';
 import { complaints, startBrowser } from '../support/browser.js';
 import { packageRoot, startExample } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const results = join(packageRoot, 'test-results');
 
 interface Window {
   readonly page: Page;
-  /** Nothing was complained of, nothing sticks out on a phone; keeps a picture. */
+  /** Checks that there are no errors, and that nothing overflows on a phone; takes a screenshot. */
   check(): Promise<void>;
 }
 
-/** Opens an application's page in the light, and its, or another one's, in the dark; each as a person of its own. */
+/**
+ * Opens an application's page in the light theme, and the same or another one in the dark theme, each as a different
+ * user.
+ */
 async function twoWindows(
   t: TestContext,
   name: string,
@@ -106,7 +109,7 @@ test('two people talk about a task, and each is told what concerns them', LIMIT,
   }
   await ada.page.locator('#bell').getByText('completed: Book the hall').waitFor();
 
-  // What concerns ada while she is away is there when she comes back.
+  // Ada finds everything that concerned her while she was away.
   await ada.page.getByLabel('A new task').fill('Order flowers');
   await ada.page.getByRole('button', { name: 'Add' }).click();
   await ben.page.getByRole('button', { name: 'Order flowers' }).click();

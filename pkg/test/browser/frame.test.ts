@@ -14,7 +14,7 @@ import { startFront } from '../support/front.js';
 import { startRawBrowser } from '../support/raw-tabs.js';
 import { packageRoot, publish, startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 type App = typeof import('../apps/frame.js');
@@ -77,7 +77,7 @@ test(
   },
 );
 
-/** Asks `read` until `isDone` of its answer, and says how long that took, in milliseconds. */
+/** Calls `read` until `isDone` accepts its result; returns how long that took, in milliseconds. */
 async function until<T>(read: () => Promise<T>, isDone: (read: T) => boolean): Promise<number> {
   const began = performance.now();
   while (!isDone(await read())) {

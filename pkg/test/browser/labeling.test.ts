@@ -1,4 +1,4 @@
-/** The labeling example: labelers on two servers behind a real Redis, and whoever looks on. */
+/** The labeling example: labelers and observers on two servers that share a real Redis. */
 
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -13,25 +13,25 @@ import { complaints, startBrowser } from '../support/browser.js';
 import { freeAddress } from '../support/ports.js';
 import { packageRoot, type RunningServer, startExample, startExampleAt } from '../support/server.js';
 
-/** What hangs has failed. A server that was killed is missed after 15 s. */
+/** A test that takes longer is considered hung. A killed server is noticed after 15 s. */
 const LIMIT = { timeout: 180_000 };
 
 const PATIENCE = { timeout: 60_000 };
 
 const results = join(packageRoot, 'test-results');
 
-/** What a server says is stored. */
+/** The stored state, according to a server. */
 interface Stored {
   readonly done: number;
   readonly labelers: Readonly<Record<string, number>>;
 }
 
-/** A page of its own browser profile, as each person has one. */
+/** A page in a browser profile of its own, like each user's. */
 function open(browser: Browser, look: object = {}): Promise<Page> {
   return browser.newPage({ viewport: { width: 900, height: 620 }, ...look });
 }
 
-/** Somebody who labels. */
+/** Opens the page of a labeler. */
 async function labeler(browser: Browser, server: string, name: string): Promise<Page> {
   const page = await open(browser);
   await page.goto(server);
@@ -48,7 +48,7 @@ async function label(page: Page): Promise<void> {
   await page.locator('#review').filter({ hasNotText: before! }).waitFor(PATIENCE);
 }
 
-/** Waits until a page reads so. */
+/** Waits until a page shows these texts. */
 async function reads(page: Page, ...texts: readonly (string | RegExp)[]): Promise<void> {
   for (const text of texts) {
     await page.getByText(text).first().waitFor(PATIENCE);
@@ -82,7 +82,7 @@ test('labelers of two servers read the same, whichever tab or server is killed',
     await reads(page, '1 / 500 labeled (0.2%)', '3 active labelers');
   }
 
-  // A tab that dies says no goodbye. Its labeler is active no more, and what they had is for others.
+  // A crashed tab says no goodbye. Its labeler is no longer active, and their review goes to others.
   const inspector = await cem.context().newCDPSession(cem);
   void inspector.send('Page.crash').catch(() => {});
   for (const page of [admin, ada, ben]) {
@@ -96,7 +96,7 @@ test('labelers of two servers read the same, whichever tab or server is killed',
   await Promise.any(theirs);
   void Promise.allSettled(theirs);
 
-  // A server that is killed amid work: its pages come back by themselves, once it is there again.
+  // A server is killed during work: its pages reconnect by themselves once it is back.
   for (let count = 0; count < 8; count += 1) {
     await ben.keyboard.press('2');
     await label(ada);

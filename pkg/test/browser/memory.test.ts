@@ -1,4 +1,4 @@
-/** What a page holds after very many publications have passed through it, and after many connections. */
+/** The memory of a page after very many publications, and after many connections. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
@@ -12,15 +12,15 @@ import { connect } from 'tidegate';
 import { startFront } from '../support/front.js';
 import { chromiumPath, packageRoot, startServer } from '../support/server.js';
 
-/** How many publications pass. A million take a minute or two. */
+/** The number of publications. A million take a minute or two. */
 const PUBLICATIONS = Number(process.env['TIDEGATE_PUBLICATIONS'] ?? 50_000);
 
-/** So many are published before the page is waited for. */
+/** How many are published before waiting for the page. */
 const BATCH = 1_000;
 
 const LIMIT = { timeout: 900_000 };
 
-/** Counts what it is told, keeps nothing of it, and can tell how large the core's memory is. */
+/** Counts its updates without keeping them, and reports the size of the core's memory. */
 const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script>
 const instantiate = WebAssembly.instantiate;
 const instantiateStreaming = WebAssembly.instantiateStreaming;
@@ -82,7 +82,7 @@ async function openPage(t: TestContext, way: string) {
 for (const way of ['off', 'leader']) {
   test(`${way}: publications pass through a page and leave nothing behind`, LIMIT, async (t) => {
     const { server, front, context, page, devtools } = await openPage(t, way);
-    // Where tabs share, what comes is handed on, too.
+    // In tabs that share a connection, updates are also passed on.
     const other = await context.newPage();
     await other.goto(`${front}/?tabs=${way}`);
     await other.waitForFunction(`told.status === 'connected'`);
@@ -90,7 +90,7 @@ for (const way of ['off', 'leader']) {
     t.after(() => tide.close());
     let before: Held | undefined;
     for (let sent = 0; sent < PUBLICATIONS; sent += BATCH) {
-      // Of many topics, so that none of them is what is held.
+      // To many topics, so that memory doesn't depend on a single one.
       const published = Array.from({ length: BATCH }, (_, index) =>
         tide.publish(`job:${index % 50}`, { progress: sent + index, message: 'so far' }),
       );
@@ -116,10 +116,10 @@ for (const way of ['off', 'leader']) {
   });
 }
 
-/** How many connections are made and closed, one after the other. */
+/** The number of connections that are made and closed, one after the other. */
 const CONNECTIONS = 20;
 
-/** How many objects a page holds that were made by what `expression` is. */
+/** How many objects with the prototype `expression` a page holds. */
 async function heldOf(devtools: CDPSession, expression: string): Promise<number> {
   await devtools.send('HeapProfiler.collectGarbage');
   const evaluate = { expression, awaitPromise: true };

@@ -13,10 +13,10 @@ import { freeAddress } from '../support/ports.js';
 import { publish, type RunningServer, startServerAt } from '../support/server.js';
 import { SECRET, token } from '../support/tokens.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 90_000 };
 
-/** What a page has received, and how it follows a topic. */
+/** The frames that a page has received, and the client that it uses. */
 interface Following {
   /** Frames, in the order in which they came. */
   frames: { type: string; topic?: string; epoch?: number; offset?: number; data?: unknown }[];
@@ -34,7 +34,7 @@ async function emptyPage(t: TestContext, server: string): Promise<Page> {
   return page;
 }
 
-/** Follows by an `EventSource`, as a page of anybody's does. */
+/** Follows with an `EventSource`, as any page may. */
 async function followBySource(page: Page, query: string): Promise<void> {
   await page.evaluate((query) => {
     const source = new EventSource(`/events?${query}`);
@@ -46,7 +46,7 @@ async function followBySource(page: Page, query: string): Promise<void> {
   }, query);
 }
 
-/** Follows by a `WebSocket`; with `since`, after these positions. */
+/** Follows with a `WebSocket`; with `since`, after these positions. */
 async function followBySocket(
   page: Page,
   pattern: string,
@@ -117,7 +117,7 @@ test(
     await publish(server.url, 'job:1', 2);
     await received(page, [1, 2]);
     await succeeded(t, file, server);
-    // The browser connects again by itself, and says by `Last-Event-ID` where it was.
+    // The browser reconnects by itself, and sends its position as `Last-Event-ID`.
     await received(page, [1, 2, 3, 4]);
     await publish(server.url, 'job:1', 5, { end: 'complete' });
     await received(page, [1, 2, 3, 4, 5]);
@@ -152,7 +152,7 @@ test("an EventSource's device goes on where it was when it last connected again"
   await publish(server.url, 'job:1', 2);
   await received(page, [1, 2]);
   await succeeded(t, file, server);
-  // By `Last-Event-ID` the browser says what it has seen.
+  // With `Last-Event-ID`, the browser sends what it has seen.
   await received(page, [1, 2, 3, 4]);
   await page.reload();
   await followBySource(page, query);
@@ -162,7 +162,7 @@ test("an EventSource's device goes on where it was when it last connected again"
     const { epoch, offset } = following.frames.at(-1)!;
     return `${epoch}:${offset}`;
   });
-  // So does a page that kept the id of the last event.
+  // A page that kept the id of the last event can do the same.
   await page.reload();
   await followBySource(page, `${query}&last_event_id=${last}`);
   await publish(server.url, 'job:1', 5);
@@ -189,7 +189,7 @@ test('a WebSocket follows a job, resumes, and is told of its end', LIMIT, async 
   await received(page, [1, 2, 3, 4, 5]);
 });
 
-/** A server that asks for tokens. */
+/** Starts a server that requires tokens. */
 async function startAsking(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-outside-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -199,7 +199,7 @@ async function startAsking(t: TestContext): Promise<string> {
   return (await startServerAt(t, '127.0.0.1:0', 'memory', asks)).url;
 }
 
-/** Publishes as whoever has the token. */
+/** Publishes with a token. */
 async function publishAs(url: string, bearer: string, topic: string, data: unknown): Promise<void> {
   const headers = { authorization: `Bearer ${bearer}` };
   const body = JSON.stringify({ topic, data });
@@ -263,12 +263,12 @@ test("an EventSource is in its user's room, and resumes from where its topics we
   await page.waitForFunction((heard) => heard.length > 0, heard);
   const { epoch, offset } = await page.evaluate(() => following.frames.at(-1)!);
   assert.deepEqual(await heard.jsonValue(), [{ data: 'it rings', lastEventId: `${epoch}:${offset}` }]);
-  // Who asked for a job is told of that alone by the events that they listen to.
+  // A page that asked for one job gets events of that job only.
   await received(page, ['begun']);
 });
 
 test('a page that hangs is told what it missed, and the page beside it misses nothing', LIMIT, async (t) => {
-  // Who hangs gives no sign of life either, and is to be kept.
+  // A hanging page doesn't answer pings either, but must not be disconnected.
   const patient = ['--heartbeat', '1h', '--write-timeout', '1h'];
   const { url: server } = await startServerAt(t, '127.0.0.1:0', 'memory', patient);
   const browser = await startBrowser(t);
@@ -285,7 +285,7 @@ test('a page that hangs is told what it missed, and the page beside it misses no
     }
     await publish(server, topic, { n: 0 });
     await received(hanging, [{ n: 0 }]);
-    // A page that shows a dialog does nothing else.
+    // A page that shows a dialog is blocked.
     const asked = hanging.waitForEvent('dialog');
     void hanging.evaluate(() => alert('Are you there?'));
     const dialog = await asked;

@@ -1,4 +1,4 @@
-/** What a real browser is sent by a server whose topics move faster than the tabs want to hear. */
+/** What a server sends to a real browser when topics change faster than the tabs want updates. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -7,7 +7,7 @@ import { connect, type Tide } from 'tidegate';
 
 import { assertWhole, eventually, type Scene, setScene, type Tab, WAYS, type Way } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 300_000 };
 
 const TOPICS = 200;
@@ -20,7 +20,7 @@ function publisher(t: TestContext, scene: Scene): Tide {
   return tide;
 }
 
-/** Subscribes a tab to all topics; it keeps the offsets that it was given of each. */
+/** Subscribes a tab to all topics; it records the offsets of each. */
 const followAll = (flow: string): string => `
   globalThis.given = ${JSON.stringify(NAMES)}.map((topic) => {
     const offsets = [];
@@ -31,7 +31,7 @@ const followAll = (flow: string): string => `
 
 const given = (tab: Tab): Promise<number[][]> => tab.page.evaluate('given') as Promise<number[][]>;
 
-/** Waits until a tab has what was published last to each topic. Returns all that it was given. */
+/** Waits until a tab has the last publication of each topic. Returns everything that it got. */
 async function caughtUp(tab: Tab, last: readonly number[]): Promise<number[][]> {
   const isThere = (all: number[][]): boolean => all.every((offsets, topic) => offsets.at(-1) === last[topic]);
   const all = await eventually(() => given(tab), isThere, 60_000);
@@ -41,7 +41,10 @@ async function caughtUp(tab: Tab, last: readonly number[]): Promise<number[][]> 
 
 const report = (round: number): unknown => ({ progress: round, message: 'resizing photographs' });
 
-/** Publishes to every topic, up to fifty times a second, for some seconds. Returns how often, and the last offsets. */
+/**
+ * Publishes to every topic, up to fifty times a second, for some seconds. Returns the number of rounds and the last
+ * offsets.
+ */
 async function moveAll(
   tide: Tide,
   seconds: number,
@@ -112,7 +115,7 @@ for (const way of WAYS) {
   });
 }
 
-/** Waits until topics that move cost no more than what is shown of them. */
+/** Waits until changing topics cost no more than the updates that are shown. */
 async function slowedDown(scene: Scene, tide: Tide, dashboard: Tab): Promise<void> {
   const ratio = async (): Promise<number> => {
     const before = scene.carried();
@@ -127,7 +130,7 @@ async function slowedDown(scene: Scene, tide: Tide, dashboard: Tab): Promise<voi
 
 const COUNTER = 'job:counter';
 
-/** What a tab has added up, once it has what was published last. */
+/** The sum of a tab, once it has the last publication. */
 async function totalOf(tab: Tab, last: number): Promise<number> {
   await tab.reached(last, 60_000);
   const { data, wrong } = await tab.told();
@@ -160,7 +163,7 @@ for (const way of WAYS) {
       return { last: last[0]!, sent, rounds, most: elapsed + 2 };
     };
 
-    // Until both are where the topic is, all is sent one by one.
+    // Until both have caught up with the topic, every publication is sent by itself.
     await eventually(
       () => count(1),
       ({ sent, most }) => sent <= most,
@@ -213,7 +216,7 @@ function dashboardOf(step: number): unknown {
 
 const STEPS = 60;
 
-/** The bytes that a browser is sent of what changes, and that its tabs are handed whole values all the same. */
+/** The bytes that are sent to a browser for the changes; checks that its tabs still get whole values. */
 async function bytesOf(t: TestContext, way: Way, options: readonly string[]): Promise<number> {
   const scene = await setScene(t, way);
   const tide = publisher(t, scene);

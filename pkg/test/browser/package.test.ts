@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { publish, startServer } from '../support/server.js';
 
-/** Runs in a page and in a worker: functions, a hub and a connection, all from the package as it is. */
+/** Runs in a page and in a worker: functions, a hub and a connection, all from the unbundled package. */
 const PROGRAM = `
 import { connect, createHub, ready, throttle } from './index.js';
 
@@ -21,7 +21,7 @@ export async function program(server) {
   const seen = [];
   hub.subscribe('a', ({ data }) => seen.push(data));
   hub.publish('a', 1);
-  // From before the first call: when that is carried out is up to the browser.
+  // Measured from before the first call: the browser decides when that runs.
   const times = [performance.now()];
   await new Promise((resolve) => {
     const fn = throttle(() => times.push(performance.now()) === 3 && resolve(), 30);
@@ -40,7 +40,7 @@ import { program } from './program.js';
 onmessage = async ({ data }) => postMessage(await program(data));
 `;
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const EXPECTED = { early: 'not_ready', seen: [1], calls: 2, apart: true, last: 1 };
@@ -51,7 +51,7 @@ test('the package works in a page and in a worker', LIMIT, async (t) => {
   const browser = await startBrowser(t);
   const page = await browser.newPage();
   const problems = complaints(page);
-  // At the server's own origin: it lets no others in.
+  // On the server's own origin: it allows no others.
   const base = `${server}/package-under-test`;
   await placePackage(page, base, {
     'index.html': '<!doctype html><title>test</title><link rel="icon" href="data:,">',

@@ -9,7 +9,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { bundleApp } from '../support/bundle.js';
 import { startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 type App = typeof import('../apps/presence.js');
@@ -18,13 +18,13 @@ interface Device {
   readonly page: Page;
   readonly problems: string[];
   call<N extends keyof App>(name: N, ...args: Parameters<App[N]>): Promise<ReturnType<App[N]>>;
-  /** Waits until exactly this was told. */
+  /** Waits until exactly these changes were reported. */
   told(...expected: string[]): Promise<void>;
 }
 
 const TOPIC = 'doc:7';
 
-/** A page in a browser context of its own, as another device is. */
+/** A page in a browser context of its own, like another device. */
 async function device(browser: Browser, server: string): Promise<Device> {
   const page = await (await browser.newContext()).newPage();
   const problems = complaints(page);
@@ -108,7 +108,7 @@ test(
       (window as unknown as { app: App }).app.noted().told.includes('+eve(watch)'),
     );
     const ofAda = (await two.call('noted')).told.filter((what) => what.includes('ada')).join();
-    // Who is back within 50 ms was never away.
+    // A presence that is back within 50 ms has never been away.
     assert.match(ofAda, /^\+ada\(laptop\)(,-ada\(laptop\),\+ada\(laptop\))?$/);
     const { sent } = await one.call('noted');
     const again = sent.slice(sent.lastIndexOf('hello')).join(' ');

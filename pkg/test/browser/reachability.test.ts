@@ -1,4 +1,4 @@
-/** A server that a page can't reach: the page is told why, whoever has the connection. */
+/** A server that a page can't reach: the page learns why, whichever tab or worker holds the connection. */
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ import { placePackage, startBrowser } from '../support/browser.js';
 import { freeAddress } from '../support/ports.js';
 import { startServer, startServerAt } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 const HTML = `<!doctype html>
@@ -46,7 +46,7 @@ async function openPage(t: TestContext, origin: string, server: string, tabs: st
   return { page, warnings };
 }
 
-/** What a page shows and tells of a server that it can't reach, once it says so. */
+/** Checks what a page shows and logs about a server that it can't reach. */
 async function assertTold({ page, warnings }: Opened, reason: RegExp): Promise<void> {
   await page.locator('tide-progress[state=unreachable]').getByText('Cannot reach the server').waitFor();
   await page.getByText(reason).waitFor();
@@ -56,13 +56,13 @@ async function assertTold({ page, warnings }: Opened, reason: RegExp): Promise<v
   assert.match(errors[0]!, /^unreachable /);
   assert.match(errors[0]!.slice('unreachable '.length), reason);
   assert.match(await page.evaluate<string>('window.state.reason'), reason);
-  // The element's own connection has nobody who listens.
+  // The element's own connection has no listeners.
   const told = warnings.filter((text) => text.startsWith('tidegate: '));
   assert.equal(told.length, 1);
   assert.match(told[0]!.slice('tidegate: '.length), reason);
 }
 
-/** An address where HTTP is spoken, and nothing else. */
+/** Starts a server that only speaks HTTP, and returns its address. */
 async function startOther(t: TestContext): Promise<string> {
   const address = await freeAddress();
   const server = createServer((_, response) => response.writeHead(404).end());

@@ -1,4 +1,4 @@
-/** `<tide-progress>` as an element of React's, in a real browser, with a real server. */
+/** `<tide-progress>` in React, in a real browser, with a real server. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -9,7 +9,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { bundleApp } from '../support/bundle.js';
 import { publish, startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 type App = typeof import('../apps/element.js');

@@ -9,7 +9,7 @@ import { complaints, placePackage, startBrowser } from '../support/browser.js';
 import { bundleApp } from '../support/bundle.js';
 import { publish, startServer } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 60_000 };
 
 type App = typeof import('../apps/react.js');
@@ -119,7 +119,7 @@ test(
     await publish(server, 'job:1', { n: 51 }, { end: 'complete' });
     await reads('ended 51 complete');
     const drawn = (await noted()).drawn - before;
-    // Strict mode draws twice. What was pending goes first, and is drawn together with what follows, or not.
+    // Strict mode renders twice. The pending update comes first, and may be rendered together with the next one or not.
     assert.ok(drawn <= 6, `drawn ${drawn} times for 51 publications`);
     await page.locator('#progress').click();
     assert.equal((await noted()).sameSnapshot, true);
@@ -186,7 +186,7 @@ test(
     }
     const { page, problems, noted } = await setUp(t, first, true, server);
     await page.waitForFunction(() => document.querySelectorAll('#topics li').length === 100);
-    // Strict mode draws twice. What was kept comes in some messages, and not in a hundred.
+    // Strict mode renders twice. The retained values come in a few messages, not in a hundred.
     const { drawnTopics } = await noted();
     assert.ok(drawnTopics <= 50, `drawn ${drawnTopics} times for 100 topics`);
     await publish(server, 'job:7', { n: 1_007 }, { end: 'complete' });

@@ -15,13 +15,13 @@ import {
   WAYS,
 } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 300_000 };
 
 /** How long tabs are hidden, in seconds. */
 const HIDDEN_S = Number(process.env['TIDEGATE_HIDDEN_SECONDS'] ?? 15);
 
-/** A page that was hidden for two seconds is what others are after five minutes: its timers run once a minute. */
+/** After two hidden seconds, rather than five minutes, timers run only once a minute. */
 const ONCE_A_MINUTE = [
   '--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/2',
   '--intensive-wake-up-throttling-policy=force-enable',
@@ -38,7 +38,7 @@ interface Scene {
   readonly urls: readonly string[];
 }
 
-/** A browser with tabs that follow a topic; the last one is seen. */
+/** A browser with tabs that follow a topic; the last one is visible. */
 async function setRawScene(
   t: TestContext,
   way: string,
@@ -69,7 +69,7 @@ const reached = (tab: RawTab, offset: number): Promise<void> =>
 
 const toldTo = (tab: RawTab): Promise<Told> => tab.evaluate<Told>('told');
 
-/** The tab with the connection, or the first where a worker has it; hidden, and another one is seen. */
+/** The hidden tab with the connection, or the first one if a worker holds it, and a visible one. */
 async function hiddenHolder({ tabs }: Scene): Promise<{ holder: number; witness: RawTab }> {
   const sockets = await Promise.all(tabs.map((tab) => tab.evaluate<number>('sockets')));
   const holder = Math.max(
@@ -136,7 +136,7 @@ for (const way of WAYS) {
     await assertAllWhole(others, last);
     await assertConnections(scene.server, 1);
 
-    // Somebody looks at it again: the browser loads it anew, and it takes its place among the others.
+    // When it is shown again, the browser reloads it, and it rejoins the others.
     const again = await scene.browser.loadAgain(scene.urls[holder]!);
     await reached(again, last);
     const next = new Publisher(t, scene.server, TOPIC, PER_SECOND);

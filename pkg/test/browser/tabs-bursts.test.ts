@@ -1,4 +1,4 @@
-/** What comes together reaches a tab together, whoever has the connection. */
+/** Publications that arrive together reach a tab together, whichever tab or worker holds the connection. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,15 +8,15 @@ import { connect } from 'tidegate';
 import { bundleApp } from '../support/bundle.js';
 import { setScene } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 90_000 };
 
 const TOPICS = 200;
 
-/** Messages of the channel, and drawings, that a burst may cost: about four, and more where the server reads it in pieces. */
+/** How many channel messages and renderings a burst may cost: about four, and more if the server reads it in pieces. */
 const PARTS_MAX = 40;
 
-/** Counts what is heard on the channels of a page. */
+/** Counts the messages on the channels of a page. */
 const COUNT_HEARD = `{
   globalThis.heard = 0;
   const { get, set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, 'onmessage');

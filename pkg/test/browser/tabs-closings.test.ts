@@ -1,14 +1,14 @@
-/** The tab with the connection is closed, again and again, and nothing is lost or told twice. */
+/** The tab with the connection is closed, again and again, and nothing is lost or delivered twice. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { assertWhole, eventually, longestGap, median, Publisher, setScene, WAYS } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 600_000 };
 
-/** How often in a row. */
+/** The number of closings in a row. */
 const CLOSINGS = Number(process.env['TIDEGATE_TAB_CLOSINGS'] ?? 10);
 
 const TOPIC = 'job:1';
@@ -28,7 +28,7 @@ for (const way of WAYS) {
       assert.deepEqual(told.wrong, []);
       const since = Date.now();
       await scene.close(victim);
-      // One that was there before.
+      // A tab that was already open.
       const witness = scene.tabs[closing % 5]!;
       const known = (await witness.told()).offsets.at(-1)!;
       await witness.reached(known + 60);

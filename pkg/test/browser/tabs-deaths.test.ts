@@ -1,4 +1,4 @@
-/** Tabs and workers that end, sleep or hang without a word while many publications flow: who notices, and how soon. */
+/** Tabs and workers that end, sleep or hang silently while many publications flow: how soon the others notice. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,14 +14,14 @@ import {
   type Tab,
 } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:1';
 
 const PER_SECOND = 200;
 
-/** Lets `fate` befall a tab while publications flow; returns for how long the others got none. */
+/** Lets `fate` happen to a tab while publications flow; returns for how long the others got none. */
 async function suffer(
   scene: Scene,
   publisher: Publisher,
@@ -33,13 +33,13 @@ async function suffer(
   const since = Date.now();
   fate().catch(() => {});
   const known = (await others[0]!.told()).offsets.at(-1)!;
-  // For as long as it takes to notice, and to go on for a while.
+  // Long enough to notice, and to go on for a while.
   await others[0]!.reached(known + 5 * PER_SECOND);
   assert.ok(publisher.isRunning);
   return longestGap(await others[0]!.told(), since);
 }
 
-/** So many: that of the tabs, and the publisher's. */
+/** Checks the number of connections, which includes the publisher's. */
 async function assertConnections(scene: Scene, expected: number): Promise<void> {
   const { connections } = await eventually(
     () => scene.counts(),
@@ -48,7 +48,7 @@ async function assertConnections(scene: Scene, expected: number): Promise<void> 
   assert.equal(connections, expected);
 }
 
-/** Lets a tab hang: it waits, and does nothing else, for an answer that it gets once the returned function is called. */
+/** Lets a tab hang: a synchronous request blocks it until `release` is called. */
 async function hangs(scene: Scene): Promise<{ hang(tab: Tab): Promise<unknown>; release(): void }> {
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {

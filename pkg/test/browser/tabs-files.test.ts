@@ -1,4 +1,4 @@
-/** Tabs whose files are not served, or not any more: they go on in another way, or say what is missing. */
+/** Tabs whose files are missing, or go missing: they share in another way, or report what is missing. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -14,12 +14,12 @@ import {
   type Told,
 } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:1';
 
-/** A scene with files that can be missing from some time on. */
+/** A scene whose files can go missing. */
 async function setSceneOfFiles(t: TestContext): Promise<{ scene: Scene; lose(files: RegExp): void }> {
   let lost = /^never$/;
   const scene = await setScene(t, 'auto', { isServed: (path) => !lost.test(path) });
@@ -37,7 +37,7 @@ async function workersOf({ browser }: Scene): Promise<string[]> {
   return targetInfos.filter(({ type }) => type === 'shared_worker').map(({ targetId }) => targetId);
 }
 
-/** The worker that has the connection dies. */
+/** Kills the worker that holds the connection. */
 async function endWorker(scene: Scene): Promise<void> {
   const devtools = await scene.browser.newBrowserCDPSession();
   for (const targetId of await workersOf(scene)) {

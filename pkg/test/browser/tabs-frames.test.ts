@@ -1,4 +1,4 @@
-/** Frames that have no origin: they may share with nobody, and have a connection of their own. */
+/** Frames with an opaque origin: they can't share, and have a connection of their own. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,13 +6,13 @@ import { test } from 'node:test';
 import { publish } from '../support/server.js';
 import { assertWhole, eventually, setScene, type Told } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 90_000 };
 
 const TOPIC = 'job:1';
 
 test('a sandboxed frame is on its own beside tabs that share, and is told the same', LIMIT, async (t) => {
-  // Whoever has no origin is a stranger to the files, too.
+  // To a frame with an opaque origin, even the files are cross-origin.
   const headers = { 'access-control-allow-origin': '*' };
   const scene = await setScene(t, 'auto', { headers });
   await scene.openMany(2, [TOPIC]);

@@ -1,4 +1,4 @@
-/** What becomes of pages, of the network and of the server while tabs share a connection. */
+/** Lifecycle events of pages, the network and the server while tabs share a connection. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,14 +19,14 @@ import {
   WAYS,
 } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:1';
 
 const PER_SECOND = 200;
 
-/** Who may have the connection: the tab that has it, or any where a worker has it. */
+/** The tab that holds the connection, or any tab if a worker holds it. */
 function holder(scene: Scene): Tab {
   return scene.leader() ?? scene.tabs[0]!;
 }

@@ -1,4 +1,4 @@
-/** A worker that dies where no other one can be had: a tab leads instead, and nobody is told anything twice, or misses it. */
+/** A worker dies and can't be replaced: a tab leads instead, and no tab misses an update or gets one twice. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,21 +6,21 @@ import { test } from 'node:test';
 import { publish, startServerAt } from '../support/server.js';
 import { assertWhole, eventually, Publisher, type Scene, setScene } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:1';
 
 const PER_SECOND = 100;
 
-/** From when a page says so on, its worker's file is not served. */
+/** Makes the worker's file unavailable from the moment that a page says so. */
 const VANISHING_WORKER = `
   const Real = SharedWorker;
   globalThis.SharedWorker = class extends Real {
     constructor(url, options) { super(globalThis.isGone ? new URL('missing.js', url) : url, options); }
   };`;
 
-/** Ends the worker of all tabs, and serves none any more. */
+/** Ends the worker of all tabs, and makes new ones fail. */
 async function loseWorker(scene: Scene): Promise<void> {
   for (const { page } of scene.tabs) {
     await page.evaluate('void (globalThis.isGone = true)');
@@ -61,7 +61,7 @@ test('auto: who waits for what is new waits for what is new since', LIMIT, async
   const tab = await scene.open([]);
   await tab.page.evaluate(`tide.publish('${TOPIC}', 'before')`);
   await tab.page.evaluate(`follow('${TOPIC}', { latest: false })`);
-  // Confirmed, as it was asked for before this.
+  // This publish is confirmed, so the earlier requests are done, too.
   await tab.page.evaluate(`tide.publish('job:2', 'after')`);
   await loseWorker(scene);
   await publish(scene.server, TOPIC, 'meanwhile');

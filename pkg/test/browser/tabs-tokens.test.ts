@@ -15,7 +15,7 @@ import { packageRoot, startServerAt } from '../support/server.js';
 import { WAYS } from '../support/tabs.js';
 import { SECRET, token } from '../support/tokens.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 180_000 };
 
 /** How long a token lasts, in seconds. */
@@ -43,7 +43,7 @@ type User = () => string | undefined | Promise<never>;
 
 interface Scene {
   readonly server: string;
-  /** Opens a tab whose function `login` gives tokens of the user, or fails. `wait` is for what lets it connect. */
+  /** Opens a tab whose function `login` gives tokens of the user, or fails. `wait` waits until it can connect. */
   open(user: User, wait?: (page: Page) => Promise<void>): Promise<Page>;
   /** How long the tokens of all tabs last from now on, in seconds. */
   readonly tokens: { lastS: number };
@@ -170,7 +170,7 @@ for (const way of WAYS) {
     await until('the publication', async () => (await tell(late)).offsets.length === 1);
     const { wrong } = await tell(late);
     assert.match(wrong[0] ?? '', /has lost its login/);
-    // What was published before, and may not be, is answered by the server.
+    // The forbidden publish from before is answered by the server.
     assert.deepEqual([wrong.length, await late.evaluate('early')], [1, 'forbidden']);
   });
 
@@ -182,7 +182,7 @@ for (const way of WAYS) {
       return failures > 5 ? 'ada' : undefined;
     });
     const { states, wrong } = await tell(late);
-    // The first time, before any attempt, it was to learn with whom to share.
+    // The first call, before any attempt, was made to learn with whom to share.
     assert.deepEqual([states.filter((state) => state === 'disconnected').length, wrong.length], [4, 5]);
   });
 

@@ -1,11 +1,11 @@
-/** By which way tabs share, where a browser or a page has not all of them. */
+/** How tabs share if a browser or a page doesn't support every way. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { assertOneConnection, assertWhole, eventually, Publisher, setScene } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
 const TOPIC = 'job:1';
@@ -51,7 +51,7 @@ test('auto: a page that may not speak to others is alone', LIMIT, async (t) => {
   );
 });
 
-/** A machine whose pages come over plain HTTP: they have no locks, and no digests for tokens. */
+/** A machine whose pages come over plain HTTP: they have neither locks nor digests. */
 const UNSAFE = { machine: 'some-host.test' };
 
 test(

@@ -1,4 +1,4 @@
-/** All tabs of a real browser share one connection: who has it, who shares, and what they are told. */
+/** All tabs of a real browser share one connection: which tab holds it, which ones share it, and what they get. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { publish } from '../support/server.js';
 import { assertWhole, countsOf, eventually, Publisher, setScene, WAYS } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 600_000 };
 
 const TOPIC = 'job:1';

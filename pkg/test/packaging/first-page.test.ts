@@ -1,4 +1,4 @@
-/** The first pages of the README, as they stand there: what is installed from a tarball shows what is published. */
+/** The first pages of the README, verbatim: installed from a tarball, they show what is published. */
 
 import assert from 'node:assert/strict';
 import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -15,10 +15,10 @@ import { freeAddress, freePort } from '../support/ports.js';
 import { readExamples } from '../support/readme.js';
 import { packageRoot, publish, startServer, startServerAt } from '../support/server.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 120_000 };
 
-/** Where the README has its server. */
+/** The server's address in the README. */
 const README_SERVER = 'http://127.0.0.1:8420';
 
 /** The first example in a language that has these words in it. */
@@ -43,7 +43,7 @@ test('with Vite and React', LIMIT, async (t) => {
       '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/main.tsx"></script>',
     'main.tsx': await example('tsx', 'createRoot'),
     'vite.config.ts': (await example('ts', 'defineConfig')).replace(README_SERVER, server),
-    // As Vite's own template for React has it.
+    // As in Vite's own template for React.
     'tsconfig.json': '{ "compilerOptions": { "jsx": "react-jsx" } }',
   };
   for (const [name, text] of Object.entries(files)) {

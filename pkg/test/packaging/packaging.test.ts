@@ -1,4 +1,7 @@
-/** What npm would publish, in the places where it is used: each shows publications of a real server, in a real browser. */
+/**
+ * The package as npm would publish it, in bundlers and other environments: each shows publications of a real server in
+ * a real browser.
+ */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -18,7 +21,7 @@ import { installPacked } from '../support/packed.js';
 import { publish, startServer } from '../support/server.js';
 import { countsOf } from '../support/tabs.js';
 
-/** What hangs has failed. */
+/** A test that takes longer is considered hung. */
 const LIMIT = { timeout: 180_000 };
 
 /** No more than the package asks for: no inline script or style, no `eval`, nothing from elsewhere. */
@@ -30,7 +33,7 @@ interface Places {
   readonly browser: Browser;
 }
 
-/** What a page is to show, and how it is to share its connection with another one. */
+/** What a page must show, and how it must share its connection with another one. */
 interface Shown {
   /** Elements that show the message of `job:1`, by their ids. One of a dedicated worker has a connection of its own. */
   readonly ids: readonly string[];
@@ -38,7 +41,7 @@ interface Shown {
   readonly way: 'worker' | 'leader';
 }
 
-/** A second page takes part in the connection that the first one has. */
+/** Checks that a second page shares the connection of the first. */
 async function shares({ browser, server }: Places, page: Page, { ids, way }: Shown): Promise<void> {
   const { connections } = await countsOf(server);
   const second = await page.context().newPage();
@@ -54,7 +57,7 @@ async function shares({ browser, server }: Places, page: Page, { ids, way }: Sho
   await second.close();
 }
 
-/** Opens a page that shows the message of `job:1`: what is retained, then what is published. */
+/** Opens a page that shows the message of `job:1`, and checks the retained one and a new one. */
 async function shows(places: Places, url: string, shown: Shown): Promise<void> {
   const { browser, server } = places;
   const { ids, hasElement = false } = shown;

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { startServerAt } from './server.js';
 import { SECRET } from './tokens.js';
 
-/** Starts a server that asks who its clients are, and says its address. */
+/** Starts a server that requires tokens, and returns its address. */
 export async function startAskingServer(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-'));
   t.after(() => rm(folder, { recursive: true }));
@@ -15,7 +15,7 @@ export async function startAskingServer(t: TestContext): Promise<string> {
   return (await startServerAt(t, '127.0.0.1:0', 'memory', ['--jwt-secret-file', secret])).url;
 }
 
-/** Publishes as whoever has a token. */
+/** Publishes with a token. */
 export async function publishAs(server: string, bearer: string, topic: string, data: unknown): Promise<void> {
   const response = await fetch(`${server}/publish`, {
     method: 'POST',

@@ -1,4 +1,4 @@
-/** Real Redis and PostgreSQL servers, each of one test's own. */
+/** Real Redis and PostgreSQL servers, one per test. */
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,11 +16,11 @@ const run = promisify(execFile);
 /** How long a server may take to start. */
 const PATIENCE_MS = 30_000;
 
-/** A server that a test may talk to by the program that everybody has for it. */
+/** A server, with its usual command-line client. */
 export interface BackendServer {
   /** As `--backend` takes it. */
   readonly url: string;
-  /** Runs `redis-cli` or `psql` with arguments, and gives back what it printed. */
+  /** Runs `redis-cli` or `psql` with arguments, and returns its output. */
   client(...args: readonly string[]): Promise<string>;
 }
 
@@ -73,7 +73,7 @@ export async function startRedis(t: TestContext): Promise<BackendServer> {
   return { url: `redis://127.0.0.1:${port}`, client };
 }
 
-/** Where Debian keeps PostgreSQL's programs, by version: not all of them are on the PATH. */
+/** Debian's folder of PostgreSQL's programs, by version: not all of them are on the PATH. */
 const POSTGRES_FOLDER = '/usr/lib/postgresql';
 
 async function postgresPath(): Promise<string> {
@@ -82,7 +82,7 @@ async function postgresPath(): Promise<string> {
   return [process.env['PATH'], ...folders].join(delimiter);
 }
 
-/** PostgreSQL refuses to run as root: the user `nobody`, where that is who runs the test. */
+/** PostgreSQL refuses to run as root: if the test runs as root, this is the user `nobody`. */
 const NOBODY = process.getuid?.() === 0 ? 65_534 : undefined;
 
 /** Starts a PostgreSQL with an empty database. */

@@ -1,8 +1,9 @@
-/** What a module exports: every call, what it is passed and what it returns. */
+/** The exports of a module: every call, with its arguments and its result. */
 
 /**
- * What an argument is. `machine`, `gate` and `topic` are numbers that the module gave, and `slot` one that it does not hold: the
- * package makes no others up. All else may be anything: what users, servers and other tabs say ends up there.
+ * The kind of an argument. `machine`, `gate` and `topic` are numbers that the module returned, and `slot` is one that
+ * it does not hold: the package never passes others. All other kinds may be anything: they come from users, servers and
+ * other tabs.
  */
 export type Argument =
   | 'machine'
@@ -16,7 +17,9 @@ export type Argument =
   | 'flag'
   | 'election';
 
-/** What a call returns: how many records it leaves, likewise or -1 for failed, a number of something, or anything else. */
+/**
+ * The kind of a result: a number of records, the same or -1 for a failure, the number of an object, or anything else.
+ */
 export type Returned =
   | 'records'
   | 'records?'
@@ -33,7 +36,7 @@ const machine = (returned: Returned, ...passed: Argument[]): Signature => [retur
 
 type Signature = readonly [Returned, ...Argument[]];
 
-/** Every call, by its name. */
+/** Every call by its name. */
 export const CALLS: Readonly<Record<string, Signature>> = {
   intern_topic: ['topic', 'text'],
   sweep_topics: ['records'],
@@ -166,7 +169,7 @@ export const CALLS: Readonly<Record<string, Signature>> = {
   gates_poll_timeout: machine('other'),
 };
 
-/** What is no call of this kind: what texts and records are read and written by, and the panic that a test asks for. */
+/** Exports that are not such calls: those for reading and writing texts and records, and the panic for tests. */
 export const OTHERS: ReadonlySet<string> = new Set([
   'panic_on_purpose',
   'records_at',

@@ -1,4 +1,4 @@
-/** What a module exports, called with anything that JavaScript can pass, and the books that are kept of what it is given. */
+/** Calls the exports of a module with anything that JavaScript can pass, and keeps track of what the module holds. */
 
 import assert from 'node:assert/strict';
 
@@ -6,12 +6,12 @@ import { type Argument, CALLS, type Returned } from './boundary-calls.js';
 
 const CAN_FAIL: ReadonlySet<Returned> = new Set(['records?', 'failure?', 'topic'] as const);
 
-/** What a publish within the page returns that left no records. */
+/** The result of a publish within the page that left no records. */
 const NOTHING_TO_READ = -2;
 
 type Call = (...passed: unknown[]) => number;
 
-/** What the reader of records has to know of them. */
+/** The layout of records. */
 const STRIDE = 7;
 const SLOT_FREED = 9;
 const TOPIC_FORGOTTEN = 10;
@@ -21,11 +21,11 @@ const SEND = 13;
 const POST = 21;
 const KIND_MAX = POST;
 
-/** The most machines of a kind, gates and topics that there are at a time. */
+/** The most simultaneous machines of a kind, gates and topics. */
 const LIVE_MAX = 4;
 const TOPICS_MAX = 12;
 
-/** Texts that mean something somewhere. */
+/** Texts with a special meaning somewhere. */
 const TEXTS = [
   '',
   'job:1',
@@ -57,7 +57,7 @@ const NUMBERS = [
 ];
 const CODES = [2 ** 32 - 1, 2 ** 31, 2 ** 16, 255];
 
-/** A new instance of a module, and somebody who calls it without knowing what for. */
+/** A new instance of a module, and a caller that calls it at random. */
 export class Caller {
   /** The last calls, in words. */
   readonly said: string[] = [];
@@ -66,7 +66,7 @@ export class Caller {
   readonly #memory: WebAssembly.Memory;
   readonly #names: string[];
   readonly #live: Record<'client' | 'hub' | 'gates', number[]> = { client: [], hub: [], gates: [] };
-  /** Which gates there are, by the number of what has them. */
+  /** The open gates, by the number of their machine. */
   readonly #gates = new Map<number, Set<number>>();
   readonly #topics = new Set<number>();
   /** The slots that the module holds. */
@@ -84,12 +84,12 @@ export class Caller {
     this.#names = Object.keys(exports).filter((name) => name in CALLS);
   }
 
-  /** Calls something. */
+  /** Makes a random call. */
   step(): void {
     this.call(this.#one(this.#names)!);
   }
 
-  /** Calls this, where there is what it needs. */
+  /** Makes this call, if there is what its arguments need. */
   call(name: string): void {
     const [returned, ...kinds] = CALLS[name]!;
     const about = kinds[0] === 'machine' ? this.#pick(name.split('_')[0] as 'client' | 'hub' | 'gates') : -1;
@@ -109,7 +109,7 @@ export class Caller {
     this.#take(name, returned, about, this.#exports[name]!(...passed));
   }
 
-  /** Everything that the module was given, it gives back. */
+  /** Frees everything, and checks that the module gives back everything that it was given. */
   end(): void {
     for (const [about, gates] of this.#gates) {
       for (const gate of gates) {
@@ -156,7 +156,7 @@ export class Caller {
       case 'code':
         return this.#random() < 0.1 ? this.#one(CODES) : Math.floor(this.#random() * 13);
       case 'election':
-        // Where there are subscribers, none of them is given a worker's hub.
+        // In modules with subscribers, they never get a worker's hub.
         return Math.floor(this.#random() * ('client_handle_subscribe' in this.#exports ? 3 : 6));
       case 'number':
         return this.#random() < 0.3 ? this.#one(NUMBERS) : Math.floor(this.#random() * 40);
@@ -165,7 +165,7 @@ export class Caller {
     }
   }
 
-  /** Time goes on, mostly; what a clock should never show is shown now and then. */
+  /** The time usually advances; now and then, it is one that a clock should never show. */
   #now(): number {
     this.#nowMs += this.#random() ** 8 * 100_000;
     const isOdd = this.#random() < 0.002;
@@ -226,7 +226,7 @@ export class Caller {
     }
   }
 
-  /** What was refused is told in words. */
+  /** Checks that a refusal has a code and a message. */
   #checkFailure(): void {
     const { code, message } = JSON.parse(this.#told()) as { code: unknown; message: unknown };
     assert.match(String(code), /^[a-z_]+$/);

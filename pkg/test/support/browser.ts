@@ -14,7 +14,7 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Files that a test puts in place of a server's count as from elsewhere, and would not reach 127.0.0.1.
+  // Files that a test serves in place of a server's count as another network's, which may not reach 127.0.0.1.
   '--disable-features=LocalNetworkAccessChecks',
 ];
 
@@ -25,7 +25,7 @@ export async function startBrowser(t: TestContext): Promise<Browser> {
   return browser;
 }
 
-/** Collects what a page complains of: uncaught errors, and errors on its console. */
+/** Collects a page's uncaught errors, and the errors on its console. */
 export function complaints(page: Page): string[] {
   const seen: string[] = [];
   page.on('pageerror', (error) => seen.push(String(error)));

@@ -4,14 +4,14 @@ import { build } from 'esbuild';
 
 import { packageRoot } from './server.js';
 
-/** One of the programs in `test/apps/`, with the built package and all that it uses, for a page to load. */
+/** Bundles one of the programs in `test/apps/` with the built package and all dependencies, for a page to load. */
 export async function bundleApp(name: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(packageRoot, 'test/apps', name)],
     bundle: true,
     format: 'esm',
     target: 'es2022',
-    // React's own checks, strict mode among them, are part of its development build only.
+    // React's own checks, including strict mode, are only in its development build.
     define: { 'process.env.NODE_ENV': '"development"' },
     write: false,
     logLevel: 'warning',

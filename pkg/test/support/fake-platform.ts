@@ -1,4 +1,4 @@
-/** Clocks and timers in the place of the platform's, as libraries for tests install them. */
+/** Fake clocks and timers that replace the platform's, as test libraries install them. */
 
 import type { TestContext } from 'node:test';
 
@@ -7,13 +7,13 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A platform whose time moves on only when it is told to, by whole milliseconds. */
+/** A platform whose time advances only when the test says so, by whole milliseconds. */
 export class FakePlatform {
   #now = 0;
   #lastId = 0;
   readonly #timers = new Map<number, Timer>();
 
-  /** Replaces what the platform has until the test ends, or until `remove`: timers that are set then are lost. */
+  /** Replaces the platform's until the test ends, or until `remove`. Timers that are set then are lost. */
   static install(t: TestContext): FakePlatform & { remove(): void } {
     const platform = new FakePlatform();
     const { setTimeout, clearTimeout, performance } = globalThis;
@@ -37,7 +37,7 @@ export class FakePlatform {
     return this.#now;
   }
 
-  /** Runs what is due until then, in its order. */
+  /** Runs the timers that are due until then, in order. */
   advanceTo(ms: number): void {
     for (;;) {
       const due = [...this.#timers].filter(([, { at }]) => at <= ms).sort(([, a], [, b]) => a.at - b.at)[0];

@@ -6,7 +6,7 @@ type Listener = (event: { readonly data: unknown }) => void;
 export class FakeSocket implements WebSocketLike {
   static readonly made: FakeSocket[] = [];
   readonly sent: Record<string, unknown>[] = [];
-  /** The messages that the frames came in, as they were sent. */
+  /** The messages that contained the frames, as they were sent. */
   readonly messages: string[] = [];
   closed = false;
   readonly #listeners = new Map<string, Listener[]>();
@@ -18,7 +18,7 @@ export class FakeSocket implements WebSocketLike {
     FakeSocket.made.push(this);
   }
 
-  /** The one that was opened last. */
+  /** The socket that was opened last. */
   static get last(): FakeSocket {
     return FakeSocket.made.at(-1)!;
   }
@@ -42,7 +42,7 @@ export class FakeSocket implements WebSocketLike {
     return this.sent.splice(0);
   }
 
-  /** Lets the handshake succeed, and says nothing yet. */
+  /** Lets the handshake succeed, without a first frame. */
   accept(): void {
     this.#fire('open');
   }

@@ -14,8 +14,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /**
  * A static server of `folder` that passes WebSockets on to the server at `behind`, as a reverse proxy does: with the
- * host that the page was loaded from, and for frames that have no origin, which it lets in. Says its address. What is not
- * `isServed` is not found.
+ * host that the page was loaded from, and for frames with an opaque origin, which it lets in. Returns its address.
+ * Paths that are not `isServed` are not found.
  */
 export async function startFront(
   t: TestContext,

@@ -9,7 +9,7 @@ import { packageRoot } from './server.js';
 
 const run = promisify(execFile);
 
-/** What apps use beside the package under test. */
+/** The packages that apps use beside the one under test. */
 const NEIGHBOURS = ['react', 'react-dom', 'scheduler', 'ws'];
 
 /** A folder with the apps of `test/packaging/`, in which the package is installed from what npm would publish. */

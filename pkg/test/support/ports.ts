@@ -1,12 +1,12 @@
-/** Ports for servers that go and come back, or that must be told one: nobody else finds them free meanwhile. */
+/** Ports for servers that restart, or that can't choose one themselves. No other test gets the same ones meanwhile. */
 
 import { createServer } from 'node:net';
 
-/** Below the ports that the system gives away by itself, and beside those of the tests in Rust. */
+/** Below the system's ephemeral ports, and apart from those of the Rust tests. */
 const PORT_MIN = 5_000;
 const PORTS = 5_000;
 
-/** Each process begins elsewhere. */
+/** Each process begins at another port. */
 let given = process.pid * 97;
 
 /** A port that nobody listens on, and that is given out once. */

@@ -12,28 +12,28 @@ import { WebSocket } from 'ws';
 import { chromiumPath } from './server.js';
 import { eventually } from './tabs.js';
 
-/** A tab of a browser without a driver that has every page believe that it is seen. */
+/** A tab of a browser without a driver: drivers make every page believe that it is visible. */
 export interface RawTab {
-  /** What an expression comes to, awaited. */
+  /** Evaluates an expression, and awaits its result. */
   evaluate<T>(expression: string): Promise<T>;
-  /** Brings it to the front: the one that was there is hidden. */
+  /** Brings it to the front, which hides the one that was there. */
   show(): Promise<void>;
   /** Puts it to sleep, as the browser does with hidden tabs; or wakes it up. */
   freeze(isFrozen: boolean): Promise<void>;
 }
 
-/** A browser with one window, for tabs of which one is seen. */
+/** A browser with one window, in which one tab is visible. */
 export interface RawBrowser {
   open(url: string): Promise<RawTab>;
-  /** Throws a tab out of memory, as the browser does with hidden tabs when that is scarce. */
+  /** Discards a tab, as the browser does with hidden tabs when memory is scarce. */
   discard(url: string): Promise<void>;
-  /** Brings a tab to the front that was thrown out: the browser loads its page again. */
+  /** Brings a discarded tab to the front, which makes the browser reload its page. */
   loadAgain(url: string): Promise<RawTab>;
 }
 
 type Call = <T>(method: string, params?: object, sessionId?: string) => Promise<T>;
 
-/** The browser's own page about its tabs, from which they can be discarded. It is there for who asks. */
+/** The browser's internal page about its tabs, on which they can be discarded. It must be enabled first. */
 const DISCARDS = 'chrome://discards/';
 const ASKS = JSON.stringify({ internal_only_uis_enabled: true });
 
@@ -81,7 +81,7 @@ export async function startRawBrowser(t: TestContext, more: readonly string[] = 
   return {
     open,
     loadAgain: async (url) => {
-      // A page that is loaded again may be another target.
+      // A reloaded page may be another target.
       const find = async (): Promise<RawTab | undefined> => {
         type Targets = { targetInfos: readonly { targetId: string; type: string; url: string }[] };
         const { targetInfos } = await call<Targets>('Target.getTargets');

@@ -16,7 +16,7 @@ function environment(name: string): string {
   return value;
 }
 
-/** Where the browser is. */
+/** The path of the browser. */
 export const chromiumPath = (): string => environment('CHROMIUM');
 
 /** Runs the program `tidegate` until the test is over. */
@@ -40,11 +40,11 @@ export interface RunningServer {
   readonly url: string;
   /** Kills it as a power failure would. */
   kill(): Promise<void>;
-  /** Holds it still, with all its connections, or lets it go on. */
+  /** Suspends it, with all its connections, or resumes it. */
   halt(isHalted: boolean): void;
 }
 
-/** Starts a server whose topics live in a backend: its own memory, unless told which. */
+/** Starts a server with a backend, by default its own memory. */
 export async function startServerAt(
   t: TestContext,
   listen: string,
@@ -63,12 +63,12 @@ export async function startServerAt(
   throw new Error('the server ended without printing its address');
 }
 
-/** Starts a server on a free port, and says its address. */
+/** Starts a server on a free port, and returns its address. */
 export async function startServer(t: TestContext): Promise<string> {
   return (await startServerAt(t, '127.0.0.1:0')).url;
 }
 
-/** Starts one of the server's examples on a free port until the test is over, and says its address. */
+/** Starts one of the server's examples on a free port until the test is over, and returns its address. */
 export async function startExample(
   t: TestContext,
   name: string,
@@ -109,7 +109,7 @@ async function killed(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Publishes as anything that speaks HTTP does. */
+/** Publishes over HTTP, as any program can. */
 export async function publish(
   server: string,
   topic: string,

@@ -1,4 +1,4 @@
-/** Many tabs of one browser on one server, and what each of them is told. */
+/** Many tabs of one browser on one server, and what each of them gets. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
@@ -13,14 +13,14 @@ import { startFront } from './front.js';
 import { chromiumPath, packageRoot, startServerAt } from './server.js';
 import { type Carried, layWire } from './wire.js';
 
-/** How long anything may take that happens: a machine that does much else is slow, and only what hangs is wrong. */
+/** How long any expected event may take: a busy machine is slow, and only hanging is an error. */
 const PATIENCE_MS = 60_000;
 
 /** The ways in which tabs share. */
 export const WAYS = ['leader', 'worker'] as const;
 export type Way = (typeof WAYS)[number] | 'auto' | 'off';
 
-/** What the driver of the browser switches off by itself, and is to be as it is for people. */
+/** Features that the driver switches off, and that must be on as for real users. */
 const AS_FOR_PEOPLE = [
   '--disable-back-forward-cache',
   '--disable-background-timer-throttling',
@@ -29,8 +29,8 @@ const AS_FOR_PEOPLE = [
 ];
 
 /**
- * Follows topics and keeps what it is told of each: offsets and when they came, and what went wrong. Says how many sockets
- * it has. With `deaf`, nobody in it hears that the page freezes.
+ * Follows topics and records the updates of each, with offsets and times, and errors. It reports how many sockets it
+ * has. With `deaf`, it doesn't learn that the page freezes.
  */
 const PAGE = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script>
 const workers = [];
@@ -81,7 +81,7 @@ Object.assign(window, { tide, told, follow });
 for (const topic of query.getAll('topic')) follow(topic, JSON.parse(query.get('options') ?? '{}'));
 </script>`;
 
-/** What a page has been told. */
+/** What a page has got. */
 export interface Told {
   readonly offsets: readonly number[];
   readonly times: readonly number[];
@@ -108,7 +108,7 @@ export class Tab {
     return this.page.evaluate('told') as Promise<Told>;
   }
 
-  /** Waits until it has been told of this offset. */
+  /** Waits until it has got this offset. */
   reached(offset: number, timeoutMs = PATIENCE_MS): Promise<void> {
     return this.#waitFor(`told.offsets.at(-1) >= ${offset}`, timeoutMs);
   }
@@ -117,14 +117,14 @@ export class Tab {
     return this.#waitFor(`globalThis.tide?.state.status === 'connected'`, PATIENCE_MS);
   }
 
-  /** Asks from here: a page in the background has no animation frames, and few timers. */
+  /** Polls from the test: a page in the background has no animation frames, and few timers. */
   async #waitFor(condition: string, timeoutMs: number): Promise<void> {
     const is = await eventually(() => this.page.evaluate(condition), Boolean, timeoutMs);
     assert.ok(is, `a tab waited in vain for ${condition}`);
   }
 }
 
-/** What the server says of itself. */
+/** The server's own counts. */
 export interface Counts {
   readonly connections: number;
   readonly subscriptions: number;
@@ -135,7 +135,7 @@ export async function countsOf(server: string): Promise<Counts> {
   return (await response.json()) as Counts;
 }
 
-/** Asks until the answer is as wanted. */
+/** Asks until the answer is as expected. */
 export async function eventually<T>(
   ask: () => Promise<T>,
   isWanted: (answer: T) => boolean,
@@ -151,7 +151,7 @@ export async function eventually<T>(
   }
 }
 
-/** A browser with a server, and pages that share. */
+/** A browser with a server, and pages that share a connection. */
 export class Scene {
   readonly tabs: Tab[] = [];
 
@@ -163,7 +163,7 @@ export class Scene {
     readonly way: Way,
     /** Cuts the wire between the browser and the server, or mends it. */
     readonly cut: (isCut: boolean) => void,
-    /** What has come from the server to the browser. */
+    /** What the server has sent to the browser. */
     readonly carried: () => Carried,
   ) {}
 
@@ -186,7 +186,7 @@ export class Scene {
     }
   }
 
-  /** The tab that has the connection. */
+  /** The tab that holds the connection. */
   leader(): Tab | undefined {
     return this.tabs.find(({ sockets }) => sockets > 0);
   }
@@ -201,7 +201,10 @@ export class Scene {
   }
 }
 
-/** What a topic keeps: more than is published at the highest rate while a dead leader is found out and replaced. */
+/**
+ * The history of a topic: longer than what is published, at the highest rate, while a dead leader is noticed and
+ * replaced.
+ */
 const KEEPS = ['--history', '4096'];
 
 /** Serves the package and the page in front of a server of its own. */
@@ -220,13 +223,13 @@ async function makeFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-/** What a scene is to be like. */
+/** The settings of a scene. */
 export interface Setting {
   /** The server, if it runs already. */
   readonly server?: string;
   /** The name of the machine that pages are loaded from: with another one than its own, they are not secure. */
   readonly machine?: string;
-  /** What the page and the package are served with. */
+  /** The headers of the page and the package. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the file of this path is served, by default always. */
   readonly isServed?: (path: string) => boolean;
@@ -234,10 +237,10 @@ export interface Setting {
   readonly args?: readonly string[];
 }
 
-/** Serves the package and the page in front of a server, and starts a browser as people have it. */
+/** Serves the package and the page in front of a server, and starts a browser like a real user's. */
 export async function setScene(t: TestContext, way: Way, setting: Setting = {}): Promise<Scene> {
   const { machine = '127.0.0.1', headers = {}, args = [], isServed } = setting;
-  // Who asks nobody is told by which name it is asked for.
+  // A server without tokens only answers under origins that it knows.
   const more = [...KEEPS, '--origin', `http://${machine}`];
   const server = setting.server ?? (await startServerAt(t, '127.0.0.1:0', 'memory', more)).url;
   const folder = await makeFolder(t);
@@ -260,7 +263,7 @@ export async function setScene(t: TestContext, way: Way, setting: Setting = {}):
   return new Scene(server, address, await browser.newContext(), browser, way, wire.cut, wire.carried);
 }
 
-/** Publishes at a rate, until it is told to stop. */
+/** Publishes at a rate until it is stopped. */
 export class Publisher {
   readonly #tide: Tide;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -289,7 +292,7 @@ export class Publisher {
     return this.#tide.state.status !== 'closed';
   }
 
-  /** Publishes no more; says the last offset. */
+  /** Stops publishing; returns the last offset. */
   async stop(): Promise<number> {
     clearInterval(this.#timer);
     const { offset } = (await this.#last) as { offset: number };
@@ -298,7 +301,7 @@ export class Publisher {
   }
 }
 
-/** Every publication once and in order, from the first that came to `last`, and nothing went wrong. */
+/** Checks that every publication from the first one to `last` came once, in order, without errors. */
 export function assertWhole(told: Told, last: number): void {
   assert.deepEqual(told.wrong, []);
   const [first = last] = told.offsets;
@@ -306,7 +309,7 @@ export function assertWhole(told: Told, last: number): void {
   assert.deepEqual(told.offsets, expected);
 }
 
-/** The server has one connection with one subscription: the publisher's is closed. */
+/** Checks that the server has one connection with one subscription; the publisher's is closed by now. */
 export async function assertOneConnection(scene: Scene): Promise<void> {
   const counts = await eventually(
     () => scene.counts(),

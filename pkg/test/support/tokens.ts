@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto';
 
-/** What a server under test is told to check tokens by. */
+/** The secret with which a server under test checks tokens. */
 export const SECRET = 'a secret of at least thirty-two bytes';
 
 /** A token with these claims, which lasts an hour unless they say otherwise. */

@@ -6,7 +6,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A host whose clock stands still until it is told to move. */
+/** A host whose clock stands still until the test advances it. */
 export class VirtualHost implements Host {
   #now = 0;
   #order = 0;
@@ -40,7 +40,7 @@ export class VirtualHost implements Host {
     return this.#timers.size;
   }
 
-  /** Moves to `ms`, running every timer on the way at its time. */
+  /** Advances to `ms`, and runs every timer on the way at its time. */
   advanceTo(ms: number): void {
     for (let timer = this.#next(ms); timer !== undefined; timer = this.#next(ms)) {
       this.#timers.delete(timer);
@@ -54,12 +54,12 @@ export class VirtualHost implements Host {
     this.advanceTo(this.#now + ms);
   }
 
-  /** Lets everything that is queued as microtasks run. */
+  /** Runs all queued microtasks. */
   async settle(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Jumps to `ms` as a page does that was asleep: what was due on the way runs only now. */
+  /** Jumps to `ms`, like a page that was asleep: timers that were due on the way run only now. */
   jumpTo(ms: number): void {
     this.#now = ms;
     this.advanceTo(ms);

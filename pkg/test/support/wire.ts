@@ -2,20 +2,20 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
-/** What has come over a wire from the server. */
+/** The traffic from the server over a wire. */
 export interface Carried {
   readonly bytes: number;
-  /** How many bytes have gone to it. */
+  /** The number of bytes sent to the server. */
   readonly bytesSent: number;
   /** Frames with a publication, whole or as a delta. */
   readonly publications: number;
 }
 
-/** A wire to a server that can be cut and mended. */
+/** A connection to a server that can be cut and repaired. */
 export interface Wire {
-  /** The address by which the server is reached over it. */
+  /** The server's address over this wire. */
   readonly url: string;
-  /** Cuts it, with all that goes over it, or mends it. */
+  /** Cuts it, with all its connections, or repairs it. */
   cut(isCut: boolean): void;
   carried(): Carried;
 }
@@ -23,7 +23,7 @@ export interface Wire {
 /** How a publication's frame begins, in messages that are not compressed. */
 const PUBLICATION = '"type":"pub"';
 
-/** Lays a wire to the server at `behind`. */
+/** Makes a wire to the server at `behind`. */
 export async function layWire(t: TestContext, behind: string): Promise<Wire> {
   const { port, hostname } = new URL(behind);
   const open = new Set<Socket>();

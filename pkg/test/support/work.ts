@@ -1,8 +1,8 @@
-/** What a server tells of the work of many. */
+/** The progress of a piece of work, as a server publishes it. */
 
 export const HOUR_MS = 3_600_000;
 
-/** As a server tells it. */
+/** As a server publishes it. */
 export const TOLD = {
   done: 47,
   target: 500,

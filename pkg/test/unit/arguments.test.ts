@@ -1,4 +1,4 @@
-/** What is passed wrongly, as JavaScript lets everybody do: it is refused with a word, and harms nobody else. */
+/** Wrong arguments, which JavaScript can't prevent: they are refused with a clear error, and do no harm. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -17,12 +17,12 @@ import { connectionCore, localCore } from '../../dist/engine.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: what is passed here is none of what the types allow
+// biome-ignore lint/suspicious/noExplicitAny: these arguments are exactly what the types don't allow
 type Anything = any;
 
 const EPOCH = { topic: 'a', epoch: 7, offset: 1 };
 
-/** Options of a subscription, each with the code that it is refused with. */
+/** Options of a subscription, each with the code of the expected error. */
 const WRONG_OPTIONS: readonly (readonly [options: Anything, code: string])[] = [
   [{ since: [undefined] }, 'bad_option'],
   [{ since: [null] }, 'bad_option'],
@@ -46,7 +46,7 @@ const WRONG_OPTIONS: readonly (readonly [options: Anything, code: string])[] = [
 
 const WRONG_TOPICS: readonly Anything[] = [undefined, null, 5, Symbol('a'), ['a'], { topic: 'a' }, 'a b', ''];
 
-/** A connection and a hub whose cores are to be the same ones at the end. */
+/** A connection and a hub; their cores must not be restarted during the test. */
 async function setUp(t: TestContext): Promise<{ host: VirtualHost; hub: Hub; tide: Tide }> {
   const host = new VirtualHost();
   const hub = createHub({ host });

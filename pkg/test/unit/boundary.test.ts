@@ -1,4 +1,4 @@
-/** Whatever is passed to a module, it answers: nothing breaks it, and it gives back what it was given. */
+/** A module handles whatever it is passed: nothing breaks it, and it frees everything that it was given. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { CALLS, OTHERS } from '../support/boundary-calls.js';
 
 const MODULES = new URL('../../dist/wasm/', import.meta.url);
 
-/** How many instances of each module are called, and how often. `TIDEGATE_SEEDS=100..200` takes others. */
+/** How many instances of each module are called, and how often. `TIDEGATE_SEEDS=100..200` runs other seeds. */
 const SEEDS = 12;
 const STEPS = 4_000;
 
@@ -20,7 +20,7 @@ function seeds(): number[] {
   return Array.from({ length: last! - first! }, (_, index) => first! + index);
 }
 
-/** Numbers from 0 up to 1, always the same ones for a seed (mulberry32). */
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
 function random(seed: number): () => number {
   let state = seed;
   return () => {

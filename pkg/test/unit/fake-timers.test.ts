@@ -1,4 +1,7 @@
-/** A test that replaces the platform's timers takes those away that are set when it ends: none of what comes after may wait for them. */
+/**
+ * A test that replaces the platform's timers removes them at its end, with all that are set: nothing afterwards may
+ * wait for them.
+ */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -8,7 +11,7 @@ import { connect, createHub, debounce, throttle } from 'tidegate';
 import { FakePlatform } from '../support/fake-platform.js';
 import { FakeSocket } from '../support/fake-socket.js';
 
-/** What a test leaves behind whose timers were replaced: a call that is held back by a timer that is gone. */
+/** Leaves behind what a test with fake timers does: a pending call whose timer is gone. */
 function leaveTimerBehind(t: TestContext): void {
   const platform = FakePlatform.install(t);
   debounce(() => {}, 500)();

@@ -1,4 +1,7 @@
-/** What lodash, RxJS and pacer really emitted, against the built package. The same files bind the native core. */
+/**
+ * Compares the built package with what lodash, RxJS and pacer really emitted. The native core is tested with the same
+ * files.
+ */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -45,7 +48,7 @@ const asDebounce = (vector: Vector, sink: Sink, host?: Host): Gated<Sink> =>
     host,
   });
 
-/** The pacer's throttle agrees with ours where the last call is not all that is wanted, and without actions. */
+/** The pacer's throttle agrees with ours if the leading edge is on, and without actions. */
 const isCommonGround = (vector: Vector): boolean => vector.leading === true && vector.actions.length === 0;
 
 const FILES = [
@@ -62,13 +65,13 @@ function load(file: string): Vector[] {
   return lines.map((line) => JSON.parse(line) as Vector);
 }
 
-/** What moves time on: timers that are due run. */
+/** The clock of a replay, which runs due timers as it advances. */
 interface Time {
   now(): number;
   advanceTo(ms: number): void;
 }
 
-/** At one instant timers run first, then the calls, then the actions. */
+/** At the same instant, timers run first, then calls, then actions. */
 function replay(vector: Vector, time: Time, make: (sink: Sink) => Gated<Sink>): [number, number][] {
   const start = time.now();
   const emits: [number, number][] = [];

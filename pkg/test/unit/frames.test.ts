@@ -1,4 +1,4 @@
-/** What crosses between the wire and the core, member by member. */
+/** Frames between the wire and the core, member by member. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

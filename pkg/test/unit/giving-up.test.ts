@@ -1,4 +1,4 @@
-/** A connection that can't begin: whoever waits is told, and nothing comes back. */
+/** A connection that can't begin: everything that waits for it fails, and it does not come back. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -10,7 +10,7 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const NO_MODULE = new Uint8Array([0]);
 
-/** The platform has no WebSocket, and none can be had. */
+/** Removes the platform's WebSocket, so that none is available. */
 function takeWebSocketAway(t: TestContext): void {
   const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
   Object.defineProperty(globalThis, 'WebSocket', {
@@ -28,7 +28,7 @@ function takeWebSocketAway(t: TestContext): void {
   });
 }
 
-/** What is heard of a connection that can't begin, while publishes and a subscription wait for it. */
+/** The states and errors of a connection that can't begin, while publishes and a subscription wait for it. */
 async function hearEnd(options: ConnectOptions): Promise<{ states: TideState[]; codes: unknown[] }> {
   const host = new VirtualHost();
   const tide = connect('http://example.test', { host, ...options });

@@ -1,4 +1,4 @@
-/** What a library of today does of itself: signals, disposal, no unhandled rejections, small bundles. */
+/** What is expected of any modern library: signals, disposal, no unhandled rejections, small bundles. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

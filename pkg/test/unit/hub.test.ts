@@ -278,7 +278,7 @@ test('topics that were forgotten and are used again keep their names', () => {
   assert.deepEqual(names, expected);
 });
 
-/** A host whose timers may come late. */
+/** A host whose timers may be late. */
 class LateHost extends VirtualHost {
   lateMs = 0;
 

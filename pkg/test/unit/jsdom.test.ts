@@ -1,4 +1,4 @@
-/** Where tests run that have no all of a browser. */
+/** Test environments that lack parts of a browser. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Imports the package after `before`, and says what came of it. */
+/** Imports the package after running `before`, and returns the outcome. */
 async function importedAfter(before: string): Promise<string> {
   const script = `${before}; await import('tidegate').then(() => console.log('fine'), ({ code, message }) => console.log(code, message));`;
   const { stdout } = await run('node', ['--input-type=module', '--eval', script], { cwd: root });

@@ -1,4 +1,4 @@
-/** What is handed on without asking the core is what the core would have handed on. */
+/** Publications that are handed on under licences are those that the core would have handed on. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const TOPICS = ['a', 'b'];
 
-/** One connection with its server, and all that came of what happened. */
+/** One connection with its server, and a record of everything that it does. */
 class Side {
   readonly host = new VirtualHost();
   readonly log: unknown[] = [];
@@ -50,7 +50,7 @@ class Side {
     this.subscriptions.push(subscription);
   }
 
-  /** A server that answers at once. What is about the topic that nobody publishes to is not noted. */
+  /** Answers as a server, at once. Frames about the topic that nobody publishes to are not recorded. */
   answer(): void {
     for (const frame of this.socket.take()) {
       const { type, pattern } = frame;
@@ -104,7 +104,7 @@ async function run(seed: number): Promise<void> {
   const server = new Server();
   const sides = [new Side(), new Side()] as const;
   sides[0].tide.subscribe('silent', () => {});
-  // While somebody is paced by frames the core hands everything on itself.
+  // While a subscription is paced by frames, the core grants no licences.
   sides[1].tide.subscribe('silent', { throttle: 'frame' }, () => {});
   const both = (act: (side: Side) => void): void => {
     for (const side of sides) {

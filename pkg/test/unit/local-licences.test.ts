@@ -1,4 +1,7 @@
-/** What is published without asking the core reaches those whom the core would have named, and is kept as it keeps it. */
+/**
+ * Publications under licences reach the subscribers that the core would have chosen, and are kept as the core keeps
+ * them.
+ */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -24,7 +27,7 @@ const PACES = [
   { debounce: 80, maxWait: 120, leading: true },
 ] as const;
 
-/** A hub, and all that came of what happened. Options that say nothing make it ask the core for each publication. */
+/** A hub, and a record of everything that it does. Empty options make it ask the core for each publication. */
 class Side {
   readonly host = new VirtualHost();
   readonly hub = createHub({ host: this.host });
@@ -47,7 +50,7 @@ class Side {
     }
   }
 
-  /** Every third subscriber leaves at its fourth update, and every fourth publishes at its second. */
+  /** Subscribes. Every third subscriber leaves at its fourth update, and every fourth one publishes at its second. */
   subscribe(pattern: string, pace: SubscribeOptions, missed: number): void {
     const name = this.subscriptions.length;
     let got = 0;

@@ -1,4 +1,4 @@
-/** With whom a connection shares, by what the platform has. */
+/** How a connection shares, depending on the platform's features. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { Election } from '../../dist/tabs/election.js';
 import { findMembership } from '../../dist/tabs/membership.js';
 
-/** Has these globals until the test is over. */
+/** Sets these globals until the test is over. */
 function pretend(t: TestContext, globals: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(globals)) {
     const before = Object.getOwnPropertyDescriptor(globalThis, name);
@@ -25,7 +25,7 @@ test('where there is no lock to be had, tabs claim the lead', (t) => {
   for (const [navigator, election] of [
     [{ locks: {} }, Election.Lock],
     [{}, Election.Claims],
-    // As in an imitation of a browser.
+    // As in browser emulations.
     [{ locks: null }, Election.Claims],
   ] as const) {
     pretend(t, { document: {}, navigator });

@@ -1,4 +1,7 @@
-/** A page that is opened while there is no network can't load its core: it is loaded, and all goes on, once that is back. */
+/**
+ * A page that is opened offline can't load its core: once the network is back, the core is loaded, and everything goes
+ * on.
+ */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -11,7 +14,7 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const WASM = 'http://example.test/client.wasm';
 
-/** Makes the program a page in a browser with a network, or with none. */
+/** Pretends that the program is a page in a browser, online or offline. */
 function pretendBrowser(t: TestContext): { page: EventTarget; network: { isThere: boolean } } {
   const page = new EventTarget();
   const network = { isThere: false };
@@ -62,13 +65,13 @@ test('what a connection without a core waits for is the network, where the brows
   assert.equal(status, 'connecting');
   assert.match(reason ?? '', /could not be loaded: TypeError: Failed to fetch/);
   closed.close();
-  // It was away for a moment only, and is away again.
+  // The network was only back for a moment, and is gone again.
   page.dispatchEvent(new Event('online'));
   await settle(host);
   assert.equal(FakeSocket.made.length, made);
   network.isThere = true;
   page.dispatchEvent(new Event('online'));
-  // The module is compiled beside the program.
+  // The module is compiled in the background.
   while (FakeSocket.made.length === made) {
     await settle(host);
   }

@@ -1,4 +1,4 @@
-/** The network is back, or a page wakes up: a connection that waits is tried at once, and yet not too often. */
+/** When the network is back, or a page wakes up, a waiting connection is retried at once, but not too often. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -8,7 +8,7 @@ import { connect, type Tide } from 'tidegate';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
-/** Makes the program hear what a page hears of its network. */
+/** Gives the program the events that a page has for its network. */
 function pretendPage(t: TestContext): EventTarget {
   const page = new EventTarget();
   const value = page.addEventListener.bind(page);
@@ -19,7 +19,7 @@ function pretendPage(t: TestContext): EventTarget {
   return page;
 }
 
-/** A connection whose server has been away for so long that it waits for some seconds. */
+/** A connection whose server has been away so long that its backoff is some seconds. */
 async function away(): Promise<{ host: VirtualHost; tide: Tide }> {
   const host = new VirtualHost();
   const tide = connect('http://example.test', { host, WebSocket: FakeSocket });

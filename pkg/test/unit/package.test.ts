@@ -1,4 +1,4 @@
-/** What npm publishes: it installs, imports and type-checks in somebody else's project. */
+/** The package as npm publishes it: it can be installed, imported and type-checked in another project. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -13,7 +13,7 @@ import { gzipSync } from 'node:zlib';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the modules of the core may weigh, in KiB of gzip. */
+/** The size limits of the core's modules, in KiB after gzip. */
 const MODULE_KIB_MAX = {
   client: 54.1,
   follower: 60.6,
@@ -34,7 +34,7 @@ const result: number | undefined = fn(21);
 console.log(result, subscription.active, typeof connect, typeof debounce, TidegateError.name);
 `;
 
-/** All that has types, for a project that knows nothing newer and checks what it uses. */
+/** All entries with types, for a project with old type libraries that also checks its dependencies' types. */
 const CAREFUL_CONSUMER = `
 export * as all from 'tidegate';
 export * as chart from 'tidegate/chart';
@@ -45,7 +45,7 @@ export * as progress from 'tidegate/progress';
 export * as react from 'tidegate/react';
 `;
 
-/** A program for Node alone, whose types know nothing of browsers. */
+/** A program for Node only, without the types of browsers. */
 const NODE_CONSUMER = `
 import { readFileSync } from 'node:fs';
 import { connect, createHub, ready } from 'tidegate';

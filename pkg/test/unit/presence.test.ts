@@ -240,7 +240,7 @@ test('closing ends presences without a word, and leaves no slot in use', async (
   tide.close();
   await host.settle();
   assert.deepEqual([seen, tracked.active, room.list()], [[], false, []]);
-  // A first call into a fresh machine reads what the old one freed.
+  // The first call into a new machine reads the slots that the old one freed.
   const other = await setUp(t);
   other.tide.close();
   await other.host.settle();

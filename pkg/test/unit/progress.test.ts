@@ -1,4 +1,4 @@
-/** Reading what a job says, and writing it as people read it. */
+/** Reading a job's updates, and formatting them for people. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -43,7 +43,7 @@ test('progress, rate and what is left follow from amounts and the time so far', 
   assert.equal(job({ progress: 0.5, elapsed_ms: 8_000 }).remainingMs, 8_000);
 });
 
-/** A job that publishes these, a second apart: `now` is the wall's time of the first. */
+/** The job after these publications, a second apart; `now` is the wall-clock time of the first. */
 function followed(said: readonly object[], now?: number, end?: 'complete'): Job {
   let before: Job | undefined;
   for (const [nth, data] of said.entries()) {

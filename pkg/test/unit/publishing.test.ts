@@ -1,4 +1,4 @@
-/** What becomes of publishes that nobody awaits, and of those that a closed connection leaves unanswered. */
+/** Publishes that nobody awaits, and those that a closed connection leaves unanswered. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -8,7 +8,7 @@ import { connect, type Tide, TidegateError } from 'tidegate';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
-/** So many publishes may wait for their answer. */
+/** The most publishes that may wait for their answer. */
 const WAITING_MAX = 1_024;
 
 function setUp(): { host: VirtualHost; tide: Tide } {
@@ -16,7 +16,7 @@ function setUp(): { host: VirtualHost; tide: Tide } {
   return { host, tide: connect('http://example.test', { host, WebSocket: FakeSocket }) };
 }
 
-/** Answers publishes until none is sent any more; says how many were. */
+/** Answers publishes until no more are sent; returns their number. */
 function answerAll(): number {
   let answered = 0;
   for (let sent = FakeSocket.last.take(); sent.length > 0; sent = FakeSocket.last.take()) {
@@ -69,7 +69,7 @@ test('publishes beyond those that may wait are told of once, until all that wait
   FakeSocket.last.open();
   await host.settle();
   assert.deepEqual(told, ['too_many_requests: 1024 publishes wait for their answer; wait for some of them']);
-  // One is answered, and as long as others wait that makes no new beginning.
+  // One is answered, but as long as others wait, a new excess is not reported again.
   const [first] = FakeSocket.last.take().filter(({ type }) => type === 'publish');
   FakeSocket.last.receive({ type: 'published', ref: first?.['ref'], epoch: 7, offset: 1 });
   publish(tide, 2);

@@ -1,4 +1,4 @@
-/** Totals that grow, as speeds over time. */
+/** Growing totals as speeds over time. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -42,7 +42,7 @@ test('all that it grew by is in it, whatever the moments were, as long as it is 
     total += (n * 104_729) % 17;
     rates.add(at, total);
   }
-  // To the end of a stretch, so that it counts.
+  // Up to the end of an interval, so that the interval counts.
   rates.add(Math.ceil(at / 1_000) * 1_000, total);
   const seen = rates
     .read(Math.ceil(at / 1_000) * 1_000)

@@ -1,4 +1,6 @@
-/** A connection that never stood says why, as far as that can be found out. In a real browser: `browser/`. */
+/**
+ * A connection that was never established reports why, as far as that can be found out. In a real browser: `browser/`.
+ */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -33,7 +35,8 @@ function listen(url: string, options: ConnectOptions = {}): Heard {
 }
 
 /**
- * Makes the program a page of {@link PAGE}, or of no origin, where `answer` is what comes of a request. Says what was asked for.
+ * Pretends that the program is a page of {@link PAGE}, or of an opaque origin, whose requests get `answer`. Returns the
+ * requested addresses.
  */
 function pretendPage(t: TestContext, answer: () => Response, origin: string | null = PAGE): string[] {
   const asked: string[] = [];
@@ -55,7 +58,7 @@ function pretendPage(t: TestContext, answer: () => Response, origin: string | nu
   return asked;
 }
 
-/** Moves on until the connection is tried again. */
+/** Lets time pass until the connection is retried. */
 function tryAgain(host: VirtualHost): void {
   const { length } = FakeSocket.made;
   while (FakeSocket.made.length === length) {

@@ -14,14 +14,14 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 const AT_ONCE = { flow: {}, key: '' };
 
-/** How long a frame is where none is drawn. */
+/** The length of a frame where none is drawn. */
 const FRAME_MS = 16;
 
 interface Followed {
   readonly host: VirtualHost;
   readonly hub: Hub;
   readonly store: TopicsStore<number>;
-  /** The maps that a component was shown. */
+  /** The maps that a component got. */
   readonly shown: TopicStates<number>[];
   readonly stop: () => void;
 }
@@ -35,7 +35,7 @@ function follow(source: ConstructorParameters<typeof TopicsStore<number>>[2] = {
   return { host, hub, store, shown, stop };
 }
 
-/** A map in words. */
+/** A map as texts. */
 const inWords = (states: TopicStates<number>): string[] =>
   [...states].map(([topic, { status, data, end }]) => `${topic} ${status} ${data}${end ? ` ${end}` : ''}`);
 

@@ -12,7 +12,7 @@ import { packageRoot } from '../support/server.js';
 
 const run = promisify(execFile);
 
-/** What the examples take for granted: things of their reader's, and what an earlier example imported. */
+/** What the examples take for granted: the reader's own code, and imports of earlier examples. */
 const GRANTED = `
 import type { connect as connectOfPackage, EndReason, Tide } from 'tidegate';
 

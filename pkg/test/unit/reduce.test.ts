@@ -1,4 +1,4 @@
-/** Conflation by a function of the subscriber's own. */
+/** Conflation by the subscriber's own function. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -14,7 +14,7 @@ function setUp(): { host: VirtualHost; hub: Hub } {
   return { host, hub: createHub({ host }) };
 }
 
-/** What is reported as uncaught while a test runs. */
+/** Collects the errors that are reported as uncaught during a test. */
 function reportedIn(t: TestContext): unknown[] {
   const reported: unknown[] = [];
   const scope = globalThis as { reportError?: (error: unknown) => void };
@@ -58,7 +58,7 @@ test('topics of a pattern are kept apart, and an end is not combined', () => {
   ]);
 });
 
-/** A generator of the same numbers each time. */
+/** A seeded generator of random numbers. */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -69,7 +69,7 @@ function numbers(seed: number): (below: number) => number {
 
 type Seen = [at: number, offset: number, data: unknown];
 
-/** What subscribers of one hub see of the same publications, each with one of `flows`. */
+/** The updates of one hub's subscribers, each with one of `flows`, for the same publications. */
 function timelines(seed: number, flows: readonly FlowOptions[]): Seen[][] {
   const { host, hub } = setUp();
   const all = flows.map((flow) => {

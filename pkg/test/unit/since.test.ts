@@ -1,4 +1,4 @@
-/** Where a subscription with `since` starts, as the README tells it. */
+/** Where a subscription with `since` starts, as described in the README. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,7 +17,7 @@ function setUp(history: number): { host: VirtualHost; hub: Hub } {
   return { host, hub };
 }
 
-/** What a subscription is told first, resets included. */
+/** The first events of a subscription, including resets. */
 async function first(
   { host, hub }: ReturnType<typeof setUp>,
   pattern: string,

@@ -1,4 +1,4 @@
-/** What subscriptions want while their connection is behind: what the server is asked for, and what is refused. */
+/** The option `slow`: what the server is asked for, and what is refused. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { connect, createHub, type Slow, type SubscribeOptions, TidegateError } f
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
-/** What a connection asks the server for, where it has these subscriptions. */
+/** The policy that a connection with these subscriptions asks the server for. */
 async function asked(...slow: (Slow | undefined)[]): Promise<unknown> {
   const host = new VirtualHost();
   const tide = connect('http://example.test', { host, WebSocket: FakeSocket });

@@ -1,4 +1,4 @@
-/** The clocks that are read less often than they are asked: the bounds they keep, and that a replaced clock is noticed at once. */
+/** Clocks that cache their readings: they keep their bounds, and notice a replaced clock at once. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -14,7 +14,7 @@ const [floor, ceiling, task] = [floorClock, ceilingClock, taskClock].map((clock)
   () => number,
 ];
 
-/** Replaces the dates and the clock, but no timers, as tests of what shows a date do. */
+/** Replaces the dates and the clock, but not the timers, as tests of code that shows dates do. */
 function standStillAt(t: TestContext, ms: number): void {
   const { Date: platformDate } = globalThis;
   class StoppedDate extends platformDate {

@@ -1,4 +1,4 @@
-/** Whose a token is: which tabs share a connection, and which token follows on another. */
+/** The user of a token: which tabs share a connection, and which token may follow another one. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

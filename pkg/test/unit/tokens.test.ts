@@ -1,4 +1,4 @@
-/** Tokens that a function comes by, against a scripted server, in virtual time. */
+/** Tokens from a function, against a scripted server, in virtual time. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -16,7 +16,7 @@ async function setUp(token: ConnectOptions['token']): Promise<{ host: VirtualHos
   return { host, tide };
 }
 
-/** The tokens shown to the server since this was last called. */
+/** The tokens sent to the server since the last call. */
 const shown = (): unknown[] =>
   FakeSocket.last
     .take()
@@ -135,7 +135,7 @@ test('a server and an application that are started anew together end no connecti
   FakeSocket.last.open();
   FakeSocket.last.receive(welcome(1_000_000));
   assert.deepEqual(tide.state, { status: 'connected' });
-  // Whoever shows the state can say what it is tried again for.
+  // A page that shows the state can say why it is connecting again.
   const refused = 'unauthorized: InvalidToken';
   assert.deepEqual([...reasons], [undefined, `disconnected, ${refused}`, `connecting, ${refused}`]);
   assert.deepEqual(errors, []);

@@ -1,4 +1,4 @@
-/** More topics than are known by number at once. */
+/** More topics than have numbers at the same time. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -13,15 +13,15 @@ import { hear, TABS_VERSION } from '../../dist/tabs/message.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
 
-/** From how many topics on the numbers are given up that nothing holds. */
+/** From this many topics on, numbers that nothing uses are freed. */
 const SWEEP_FROM = 4_096;
 
-/** The positions of so many topics, all of them different. */
+/** The positions of this many different topics. */
 function positions(run: string, count: number): TopicPosition[] {
   return Array.from({ length: count }, (_, nth) => ({ topic: `${run}:${nth}`, epoch: 7, offset: nth + 1 }));
 }
 
-/** Where a connection asked the server to resume a pattern, in the order of offsets. */
+/** The positions from which a connection asked the server to resume a pattern, by offset. */
 function asked(pattern: string): TopicPosition[] {
   const frames = FakeSocket.last.take();
   const frame = frames.find(({ type, pattern: of }) => type === 'subscribe' && of === pattern);
@@ -60,7 +60,7 @@ test('in the page, too', async () => {
 
 test('positions stay with their topics where numbers are given up before, between and after them', async () => {
   const { host, tide } = await setUp();
-  // Three times as many topics as there are numbers, three at a time: the numbers run out at each of the three once.
+  // Three times as many topics as numbers, three at a time: the numbers run out once at each of the three.
   for (let run = 0; run < SWEEP_FROM; run += 1) {
     const since = positions(`few${run}`, 3);
     const unsubscribe = tide.subscribe(`few${run}:*`, { since }, () => {});

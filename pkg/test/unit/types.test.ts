@@ -1,4 +1,4 @@
-/** What the types allow, and what they do not: the compiler says so before these run. */
+/** What the types allow, and what they don't: the compiler checks it before these tests run. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

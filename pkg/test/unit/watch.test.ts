@@ -11,7 +11,7 @@ function setUp(): { host: VirtualHost; hub: Hub } {
   return { host, hub: createHub({ host }) };
 }
 
-/** Starts to watch, lets `publish` run before anything is read, and reads to the end. */
+/** Starts watching, runs `publish` before anything is read, and then reads to the end. */
 async function readAll(options: WatchOptions, publish: (hub: Hub) => void): Promise<unknown[]> {
   const { hub, host } = setUp();
   const iterator = hub.watch('**', options);
@@ -129,7 +129,7 @@ test('after a lost connection a loop gets all that was published meanwhile, as a
   host.advance(1_000);
   FakeSocket.last.open();
   FakeSocket.last.receive(subscribed(1));
-  // What is read from the socket at once, in messages of 64 frames.
+  // As much as one read from the socket brings, in messages of 64 frames.
   for (let first = 2; first <= 1_000; first += 64) {
     const count = Math.min(64, 1_001 - first);
     FakeSocket.last.receive(...Array.from({ length: count }, (_, nth) => pub(first + nth)));

@@ -1,4 +1,4 @@
-/** The progress of work that many do together: reading it, and writing it as people of several languages read it. */
+/** The progress of work that many do together: reading it, and formatting it in several languages. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
