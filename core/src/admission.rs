@@ -28,19 +28,19 @@ impl Default for AdmissionLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The server has reached its limit.
-    #[error("the server has {limit} connections, and takes no more; try again later")]
+    #[error("the server has reached its limit of {limit} connections; try again later")]
     Total {
         /// The limit.
         limit: usize,
     },
     /// The address has reached its limit.
-    #[error("{limit} connections come from this address, and no more are taken; close some")]
+    #[error("this address has reached its limit of {limit} connections; close some")]
     Address {
         /// The limit.
         limit: usize,
     },
     /// The user has reached their limit.
-    #[error("this user has {limit} connections, and no more are taken; close some")]
+    #[error("this user has reached the limit of {limit} connections; close some")]
     User {
         /// The limit.
         limit: usize,

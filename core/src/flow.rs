@@ -107,7 +107,7 @@ impl FlowError {
                 sentence(&["collect max must be at most ", &max, " publications"])
             }
             Self::DeltaOfCollect => {
-                "delta goes with latest, merge and sum; what is collected is sent whole".into()
+                "delta works with latest, merge and sum; collect batches are sent whole".into()
             }
         }
     }

@@ -98,7 +98,7 @@ impl Identity {
 pub enum AuthError {
     /// It presented no credentials.
     #[error(
-        "this server asks who you are; send a token: in the header Authorization, or as `token` of a first frame hello"
+        "this server requires a token; send one in the header Authorization, or as `token` in a first frame hello"
     )]
     Missing,
     /// Its credentials are invalid.
@@ -111,7 +111,7 @@ pub enum AuthError {
     #[error("{0}")]
     Refused(String),
     /// The service that decides could not be asked.
-    #[error("who you are cannot be found out now; try again: {0}")]
+    #[error("you cannot be authenticated now; try again later: {0}")]
     Unavailable(String),
 }
 

@@ -226,7 +226,7 @@ export class Core {
         listener();
       }
     });
-    return typed(thrown, 'internal', 'the core broke and was started afresh');
+    return typed(thrown, 'internal', 'the core crashed and was restarted');
   }
 
   /** Calls `listener` after each restart of the core, until the returned function is called. */

@@ -358,7 +358,7 @@ export function encode(data: unknown): Encoded {
   try {
     return new Encoded(data);
   } catch (cause) {
-    throw new TidegateError('bad_data', `the data can't be published, as it is no JSON: ${String(cause)}`, {
+    throw new TidegateError('bad_data', `the data can't be published, as it is not JSON: ${String(cause)}`, {
       cause,
     });
   }

@@ -110,7 +110,7 @@ async function ask(socketUrl: string): Promise<Answer> {
     response = await fetch(address, { mode, credentials: 'omit', cache: 'no-store' });
   } catch (error) {
     const { cause } = error as { cause?: { message?: string } };
-    const why = cause?.message || 'nobody answers, or with no certificate that is trusted';
+    const why = cause?.message || 'nobody answers, or its certificate is not trusted';
     return { reason: `cannot reach ${address}: ${why}`, isReached: false };
   }
   const { status } = response;
@@ -122,6 +122,6 @@ async function ask(socketUrl: string): Promise<Answer> {
   }
   const help =
     page &&
-    ` from ${page}: start the server with --origin ${page}, or let proxies pass WebSockets on, unless it was just starting`;
-  return { reason: `${address} answers, but takes no WebSocket${help ?? ''}`, isReached: true };
+    ` from ${page}: start the server with --origin ${page}, or let proxies forward WebSockets, unless it was just starting`;
+  return { reason: `${address} answers, but accepts no WebSocket${help ?? ''}`, isReached: true };
 }

@@ -128,7 +128,7 @@ export class Connection extends Switchboard<TabHub, Note> {
       this.core = core instanceof Promise ? await core : core;
       this.#WebSocket ??= await findWebSocket();
     } catch (error) {
-      this.#failToBegin(typed(error, 'internal', 'the connection could not be begun'));
+      this.#failToBegin(typed(error, 'internal', 'the connection could not be started'));
       return;
     }
     if (this.#state.status === 'closed') {
@@ -177,7 +177,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     if (this.#restarts.allow(this.host.now())) {
       this.#attempt(() => this.machine());
     } else {
-      this.#giveUp(new TidegateError('internal', 'the core broke too often; the connection was given up'));
+      this.#giveUp(new TidegateError('internal', 'the core crashed too often; the connection was closed'));
     }
   }
 
@@ -196,7 +196,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#flush();
     this.#reception.clear();
     this.#transport.drop();
-    this.#publishing.requests.rejectAll(new TidegateError('internal', 'the core broke before the answer'));
+    this.#publishing.requests.rejectAll(new TidegateError('internal', 'the core crashed before the answer'));
     this.#sharing.begin((page) =>
       this.read(this.core.enter(() => machine.handle_page(this.host.now(), page))),
     );

@@ -91,7 +91,7 @@ export class Tokens {
     this.#failed(
       new TidegateError(
         'unauthorized',
-        'the function token gave the token of another user: close this connection, and connect anew for them',
+        'the token function gave the token of another user: close this connection, and connect again for them',
       ),
     );
     return undefined;
@@ -100,23 +100,23 @@ export class Tokens {
   async #ask(): Promise<string | undefined> {
     if (this.#isAsked) {
       this.#failed(
-        new TidegateError('timeout', 'the function token has not answered yet, and is called once more'),
+        new TidegateError('timeout', 'the token function has not answered yet, and is called once more'),
       );
     }
     this.#isAsked = true;
     try {
       const token = await (this.#option as () => unknown)();
       if (typeof token !== 'string' || token === '') {
-        throw new TidegateError('bad_option', 'the function token gave no text');
+        throw new TidegateError('bad_option', 'the token function gave no text');
       }
       if (NO_TOKEN.test(token)) {
         // Most likely an error page, returned by code that didn't check the status.
         const shown = JSON.stringify(token.slice(0, SHOWN_CHARACTERS));
-        throw new TidegateError('bad_option', `the function token gave what can't be a token: ${shown}`);
+        throw new TidegateError('bad_option', `the token function gave something that is no token: ${shown}`);
       }
       return token;
     } catch (error) {
-      this.#failed(typed(error, 'unauthorized', 'the function token failed'));
+      this.#failed(typed(error, 'unauthorized', 'the token function failed'));
       return undefined;
     } finally {
       this.#isAsked = false;

@@ -83,7 +83,7 @@ fn key(text: &str) -> Result<Key, WireError> {
         let message = match error {
             KeyError::Empty => "an empty key; write who is present, such as a user's id",
             KeyError::TooLong { .. } => {
-                "a key of more than 255 bytes; what describes it belongs into the meta"
+                "a key of more than 255 bytes; put what describes it into the meta"
             }
             KeyError::ControlCharacter { .. } => "a control character in a key; remove it",
         };

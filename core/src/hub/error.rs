@@ -85,7 +85,7 @@ impl PublishError {
                 "the backend is full, and the publication was not stored; make room there".into()
             }
             Self::Refused => {
-                "the backend does not take this publication, which was not stored; the server's log says why".into()
+                "the backend rejected this publication; it was not stored; the server's log says why".into()
             }
         }
     }
@@ -141,13 +141,12 @@ impl SubscribeError {
             ]),
             Self::TooManyTopics { topics_max } => too_many_topics(topics_max),
             Self::NoDurables => {
-                "where this server's topics live, durable subscriptions are not kept; \
-                                 subscribe without"
+                "this server's backend keeps no durable subscriptions; subscribe without".into()
+            }
+            Self::TooManyDurables => {
+                "the limit on durable subscriptions is reached; forget one that is not needed"
                     .into()
             }
-            Self::TooManyDurables => "there are as many durable subscriptions as there may be; \
-                                      forget one that is not needed"
-                .into(),
             Self::OtherDurable => "there is a durable subscription with this pattern under \
                                    another name here; use that one"
                 .into(),

@@ -6,9 +6,7 @@ use crate::protocol::{ErrorCode, WireError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrackError {
     /// The meta is larger than allowed.
-    #[error(
-        "the meta has {bytes} bytes; at most {bytes_max} are allowed, so publish what is larger"
-    )]
+    #[error("the meta has {bytes} bytes; at most {bytes_max} are allowed; publish the rest")]
     MetaTooLarge {
         /// Its size.
         bytes: usize,

@@ -29,7 +29,7 @@ pub enum KeyError {
     Empty,
     /// The text is too long.
     #[error(
-        "a key of {bytes} bytes; at most {} are allowed, and what describes it belongs into the meta",
+        "a key of {bytes} bytes; at most {} are allowed, put what describes it into the meta",
         Key::BYTES_MAX
     )]
     TooLong {

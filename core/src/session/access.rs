@@ -105,7 +105,7 @@ impl<P> Session<P> {
             )),
             Standing::Unknown => self.turn_away(WireError::new(
                 ErrorCode::Unauthorized,
-                "this server asks who you are: the first frame must be hello with a token",
+                "this server requires a token: the first frame must be hello with one",
             )),
         }
         None
@@ -181,7 +181,7 @@ impl<P> Session<P> {
                 self.standing = known;
                 self.turn_away(WireError::new(
                     ErrorCode::Forbidden,
-                    "the new token is another user's; connect anew with it",
+                    "the new token is another user's; connect again with it",
                 ));
             }
             (known @ Standing::Known(_), Err(error)) => {
@@ -300,7 +300,7 @@ pub(super) fn withheld() -> WireError {
 fn expired() -> WireError {
     WireError::new(
         ErrorCode::TokenExpired,
-        "the token has expired; connect with a new one, or send it by hello before that",
+        "the token has expired; connect with a new one, or send one in a hello before that",
     )
 }
 
@@ -323,7 +323,7 @@ pub fn publishes_too_often(wait: Duration) -> WireError {
 }
 
 fn shows_too_often(wait: Duration) -> WireError {
-    too_often("you show tokens too often", wait)
+    too_often("you send tokens too often", wait)
 }
 
 fn too_often(what: &str, wait: Duration) -> WireError {

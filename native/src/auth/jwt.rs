@@ -67,7 +67,7 @@ pub enum JwtError {
         source: std::io::Error,
     },
     /// Keys can't be fetched from this address.
-    #[error("{url:?} is no address to fetch keys from: {why}")]
+    #[error("{url:?} is not an address to fetch keys from: {why}")]
     BadUrl {
         /// What was given, without what may be a password.
         url: String,
@@ -75,7 +75,7 @@ pub enum JwtError {
         why: String,
     },
     /// The file, or the answer of the URL, is not a JSON Web Key Set.
-    #[error("{place} is no JSON Web Key Set: {source}")]
+    #[error("{place} is not a JSON Web Key Set: {source}")]
     NoKeySet {
         /// The file or URL.
         place: String,
@@ -271,7 +271,7 @@ impl JwtVerifier {
         if let Some(names) = &header.crit {
             let names = names.join(", ");
             return Err(Fault::Token(AuthError::Invalid(format!(
-                "its header demands by `crit` that this be understood, which is not: {names}"
+                "its header requires extensions (`crit`) that this server does not support: {names}"
             ))));
         }
         let keys = self.keys.now();
@@ -304,9 +304,9 @@ impl JwtVerifier {
     fn told(&self, fault: Fault) -> AuthError {
         match (fault, self.keys.remote()) {
             (Fault::Token(error), _) => error,
-            (Fault::UnknownKey, Some(remote)) if !remote.is_sure() => AuthError::Unavailable(
-                "the keys that tokens are signed by could not be fetched".into(),
-            ),
+            (Fault::UnknownKey, Some(remote)) if !remote.is_sure() => {
+                AuthError::Unavailable("the keys to check tokens with could not be fetched".into())
+            }
             (Fault::UnknownKey, _) => unsigned(),
         }
     }
@@ -340,7 +340,7 @@ const fn is_of_key(kind: &ErrorKind) -> bool {
 }
 
 fn unsigned() -> AuthError {
-    AuthError::Invalid("no key here has signed it".into())
+    AuthError::Invalid("its signature matches none of the server's keys".into())
 }
 
 impl From<AuthError> for Fault {
@@ -353,7 +353,7 @@ fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
     match error.kind() {
         ErrorKind::ExpiredSignature => AuthError::Expired,
         ErrorKind::InvalidAudience => AuthError::Invalid("it is meant for another audience".into()),
-        ErrorKind::InvalidIssuer => AuthError::Invalid("another issuer made it".into()),
+        ErrorKind::InvalidIssuer => AuthError::Invalid("it is from another issuer".into()),
         ErrorKind::ImmatureSignature => AuthError::Invalid("it is not valid yet".into()),
         ErrorKind::MissingRequiredClaim(claim) => {
             AuthError::Invalid(format!("its claim `{claim}` is missing"))

@@ -49,7 +49,7 @@ impl FromRequestParts<Served> for Caller {
             return Err(HttpError::new(
                 StatusCode::UNAUTHORIZED,
                 ErrorCode::Unauthorized,
-                "a ticket opens /ws, /events and /user/notifications, and nothing else; show a token here",
+                "a ticket opens only /ws, /events and /user/notifications; send a token here",
             ));
         }
         Ok(caller)
@@ -156,7 +156,7 @@ pub(super) async fn ticket(
             return Err(HttpError::new(
                 StatusCode::NOT_FOUND,
                 ErrorCode::Forbidden,
-                "nobody is asked who they are here, so nobody needs a ticket",
+                "this server does not authenticate clients, so nobody needs a ticket",
             ));
         }
     };

@@ -73,7 +73,7 @@ fn no_room(bytes_max: usize) -> HttpError {
         StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Unavailable,
         format!(
-            "answers with {bytes_max} bytes are under way, and no more are given; try again later"
+            "answers in progress have reached their limit of {bytes_max} bytes; try again later"
         ),
     )
 }

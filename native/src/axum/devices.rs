@@ -66,11 +66,11 @@ pub(super) async fn forget(
 fn user(known: Known) -> Result<String, HttpError> {
     match known {
         Known::Someone(identity) => identity.user.ok_or_else(|| {
-            HttpError::forbidden("the token names nobody (sub), so that there are no devices")
+            HttpError::forbidden("the token names no user (`sub`), so there are no devices")
         }),
         Known::Nobody => Err(AuthError::Missing.into()),
         Known::Anyone(_) => Err(HttpError::forbidden(
-            "this server asks nobody who they are, so that nobody has devices; start it with --jwt-secret-file, --jwks or --oidc-issuer",
+            "this server does not authenticate clients, so nobody has devices; start it with --jwt-secret-file, --jwks or --oidc-issuer",
         )),
     }
 }

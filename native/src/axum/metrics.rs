@@ -38,14 +38,14 @@ pub(super) async fn metrics(
     gauge(
         &mut registry,
         "tasks",
-        "Tasks of the runtime that serves",
+        "Tasks in the server's runtime",
         Handle::current().metrics().num_alive_tasks(),
     );
     register_done(&mut registry, &totals);
     register_backlog(&mut registry, &totals);
     register_errors(&mut registry, &totals, &served);
     durables::register(&mut registry, &totals.durables);
-    let help = "Bytes of requests to publish, and of messages of WebSockets, that are not complete";
+    let help = "Bytes of incomplete publish requests and WebSocket messages";
     gauge(
         &mut registry,
         "bodies_bytes",
@@ -54,7 +54,7 @@ pub(super) async fn metrics(
     );
     registry.register_with_unit(
         "delivery_latency",
-        "From when a publication was accepted, or heard of from the backend, until it was written to a socket; of some",
+        "Time from accepting a publication, or receiving it from the backend, to writing it to a socket; sampled",
         Unit::Seconds,
         Seconds(totals.latency),
     );
@@ -64,7 +64,7 @@ pub(super) async fn metrics(
     }
     if let Some(health) = served.hub.backend() {
         let is_live = health.borrow().link == BackendLink::Live;
-        let help = "Whether the link to the backend stands";
+        let help = "1 while the backend is connected, otherwise 0";
         gauge(&mut registry, "backend_live", help, usize::from(is_live));
     }
     let mut text = String::new();
@@ -90,12 +90,12 @@ fn register_held(registry: &mut Registry, counts: &Counts, event_streams: usize)
         ),
         (
             "backend_followed",
-            "Patterns that are followed at the backend",
+            "Patterns followed in the backend",
             uplink.followed,
         ),
         (
             "backend_behind",
-            "Topics that are read from the backend",
+            "Topics being read from the backend",
             uplink.behind,
         ),
         (
@@ -118,42 +118,46 @@ fn register_backlog(registry: &mut Registry, totals: &Totals) {
     for (name, help, value) in [
         (
             "connections_behind",
-            "Connections for which more waits than they take",
+            "Connections with a backlog",
             backlog.connections,
         ),
-        ("waiting_bytes", "Bytes that wait for them", backlog.bytes),
+        (
+            "waiting_bytes",
+            "Bytes in the backlogs of connections",
+            backlog.bytes,
+        ),
     ] {
         gauge(registry, name, help, value);
     }
     for (name, help, value) in [
         (
             "conflated",
-            "Publications that a newer one took the place of while they waited for a slow connection",
+            "Publications replaced by a newer one while they waited for a slow connection",
             backlog.losses.conflated,
         ),
         (
             "lagged",
-            "Publications that were dropped for slow connections, and told",
+            "Publications dropped for slow connections, with a notice",
             backlog.losses.lagged,
         ),
         (
             "shed_bytes",
-            "Bytes that were dropped for slow connections",
+            "Bytes dropped for slow connections",
             backlog.losses.shed_bytes,
         ),
         (
             "resets",
-            "Times that a subscriber was told to forget what it knew of a topic",
+            "Times that a subscriber had to start over with a topic",
             backlog.resets,
         ),
         (
             "recovered",
-            "Publications that were missed and given to those who resumed",
+            "Missed publications delivered to subscribers that resumed",
             backlog.recovered,
         ),
         (
             "slowed",
-            "Times that a client was granted a slower pace than it asked for",
+            "Times that a client got a slower pace than it asked for",
             backlog.slowed,
         ),
     ] {
@@ -165,7 +169,7 @@ fn register_errors(registry: &mut Registry, totals: &Totals, served: &Served) {
     let over_http = served.errors.counts();
     let errors = totals.errors.iter().chain(&over_http);
     let errors = errors.map(|(code, count)| ([("code", code.as_str())], *count));
-    let help = "Errors that clients were told";
+    let help = "Errors sent to clients";
     family(registry, "errors", help, errors);
 }
 
@@ -193,21 +197,21 @@ impl EncodeMetric for Seconds {
 
 fn register_done(registry: &mut Registry, totals: &Totals) {
     for (name, help, value) in [
-        ("accepted", "WebSockets that were taken", totals.accepted),
+        ("accepted", "WebSockets that were accepted", totals.accepted),
         ("publishes", "Requests to publish", totals.publishes),
         (
             "bad_frames",
-            "Frames of clients that were none",
+            "Invalid frames from clients",
             totals.bad_frames,
         ),
         (
             "frames_sent",
-            "Frames that left by sockets of the hub",
+            "Frames sent to WebSockets, and to event streams over HTTP/1.1",
             totals.frames,
         ),
         (
             "messages_sent",
-            "Messages that frames left in",
+            "Messages that carried those frames",
             totals.messages,
         ),
     ] {

@@ -65,7 +65,7 @@ fn own_room_only(known: Known) -> Result<Identity, HttpError> {
         }),
         Known::Nobody => Err(AuthError::Missing.into()),
         Known::Anyone(_) => Err(HttpError::forbidden(
-            "this server asks nobody who they are, so that nobody has notifications; start it with --jwt-secret-file, --jwks or --oidc-issuer",
+            "this server does not authenticate clients, so nobody has notifications; start it with --jwt-secret-file, --jwks or --oidc-issuer",
         )),
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn check_everything(known: &Known, request: &Request) -> Result<(), H
             let is_page = headers.contains_key(ORIGIN);
             if is_page || obstacle(peer(request.extensions()), headers, is_own_host).is_some() {
                 return Err(HttpError::forbidden(
-                    "this server asks nobody who they are, and takes this from programs of its own machine only, by the name localhost or an address, and not through a proxy",
+                    "this server does not authenticate clients, so it accepts this only from programs on its own machine, addressed as localhost or by IP address, and not through a proxy",
                 ));
             }
             Arc::clone(grant)
@@ -62,7 +62,7 @@ pub(super) fn check_everything(known: &Known, request: &Request) -> Result<(), H
         return Ok(());
     }
     Err(HttpError::forbidden(
-        "this takes a token that may subscribe to ** and publish to **",
+        "this needs a token that may subscribe to ** and publish to **",
     ))
 }
 
@@ -82,7 +82,7 @@ fn obstacle(
 ) -> Option<&'static str> {
     let Some(peer) = peer else {
         return Some(
-            "who asks is not known; serve the application by tidegate::serve::Server or by into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
+            "the client's address is not known; serve the application with tidegate::serve::Server or into_make_service_with_connect_info::<SocketAddr>(), or send a token that may subscribe to **",
         );
     };
     // A proxy on this machine may forward requests of others.
@@ -91,7 +91,7 @@ fn obstacle(
     // Unix socket.
     let may_be_a_page = || peer != Peer::Unix && !is_own_host();
     (is_forwarded || !peer.is_near() || may_be_a_page()).then_some(
-        "this is told on the machine of the server only, by the name localhost or an address, and not through a proxy, or to a token that may subscribe to **; ask there: curl http://127.0.0.1:8420/debug",
+        "this is available only on the server's own machine, addressed as localhost or by IP address and not through a proxy, or with a token that may subscribe to **; run there: curl http://127.0.0.1:8420/debug",
     )
 }
 

@@ -35,19 +35,19 @@ pub(super) async fn let_in(State(hub): State<Hub>, request: Request, next: Next)
         && !is_sent_to_own_host(headers, uri_host, &config.origins)
     {
         return forbidden(
-            "this server asks nobody who they are, and so answers to localhost and to addresses only: any other name may be one of somebody else's page; if it is the server's own, name it: --origin https://NAME, or AccessConfig::origins",
+            "this server does not authenticate clients, so it answers only to localhost and IP addresses: any other name may belong to somebody else's page; if it is the server's own, allow it: --origin https://NAME, or AccessConfig::origins",
         );
     }
     if !is_known_by_more && is_for_others(headers) {
         return forbidden(
-            "this server asks nobody who they are, and a proxy passes on what another machine asks: give the server a key (--jwt-secret-file, AccessConfig::authenticate), or say that everyone may come (--open-to-everyone, AccessConfig::open_to_everyone)",
+            "this server does not authenticate clients, so it refuses requests that a proxy forwards for other machines: give the server a key (--jwt-secret-file, AccessConfig::authenticate), or let everyone in (--open-to-everyone, AccessConfig::open_to_everyone)",
         );
     }
     if is_listed(headers, &config.origins) || is_same_origin(headers, uri_host) {
         return next.run(request).await;
     }
     forbidden(
-        "pages of another origin may not connect; serve the page from this host, put both behind one proxy, or name the origin in the server's configuration",
+        "pages of another origin may not connect; serve the page from this host, put both behind one proxy, or allow the origin in the server's configuration (--origin)",
     )
 }
 

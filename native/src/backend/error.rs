@@ -29,7 +29,7 @@ pub enum BackendError {
         reason: String,
     },
     /// It works, but doesn't accept something that was to be stored, and won't accept it later.
-    #[error("{backend} does not take what was published: {reason}")]
+    #[error("{backend} rejects the publication: {reason}")]
     Content {
         /// Which backend, and where.
         backend: String,
@@ -45,7 +45,7 @@ pub enum BackendError {
         reason: String,
     },
     /// The address is not that of a backend.
-    #[error("{address:?} is no backend: {reason}")]
+    #[error("{address:?} is not a backend: {reason}")]
     Address {
         /// The address, without its password.
         address: String,

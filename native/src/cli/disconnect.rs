@@ -82,7 +82,8 @@ impl Disconnect {
                 Err(_) => bail!("the server answers {status}"),
             }
         }
-        let answer: Answer = serde_json::from_slice(&body).context("this is no answer of ours")?;
+        let answer: Answer =
+            serde_json::from_slice(&body).context("this is not an answer of Tidegate")?;
         if status == StatusCode::ACCEPTED {
             say(format_args!(
                 "the server has no link to other servers now, and tells them once it has one"

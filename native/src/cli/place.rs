@@ -104,7 +104,7 @@ impl PlaceArg {
         let address = self.backend.address()?;
         if address == Some(Address::Memory) {
             return Err(Misconfigured::because(anyhow!(
-                "topics in memory are those of one process; name another backend, or a server"
+                "topics in memory belong to one process; name another backend, or a server"
             )));
         }
         let choice = self.backend.choose(&Keep::as_servers_say()).await?;

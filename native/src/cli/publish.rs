@@ -41,9 +41,9 @@ pub(super) struct Publish {
     /// The value. If it is missing or -, one JSON value per line is read from standard input.
     #[arg(allow_hyphen_values = true)]
     json: Option<String>,
-    /// Make it the topic's last publication: complete, failed or cancelled. With standard input, this applies to the
-    /// last line, so each line is sent once the next one has been read. With none, nothing ends the topic, not even a
-    /// value with a status of COMPLETE, FAILED or CANCELLED, which otherwise does.
+    /// End the topic with this publication, as complete, failed or cancelled; or none, to keep it open even if the value
+    /// has a status of COMPLETE, FAILED or CANCELLED. With standard input, the end applies to the last line, so each
+    /// line is sent once the next one has been read.
     #[arg(long, value_name = "REASON")]
     end: Option<StatedEnd>,
     /// Idempotency key: repeating the command with the same key publishes once.

@@ -72,7 +72,7 @@ impl Serve {
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         tracing::info!(
-            "this is a build for development, several times slower than one by cargo build --release"
+            "this is a development build, several times slower than one made by cargo build --release"
         );
     }
     let (config, keys) = settings.config_and_keys().map_err(Misconfigured::because)?;

@@ -55,9 +55,9 @@ pub(super) struct Subscribe {
     /// topic), drop (drop the oldest, and say how many) or disconnect (and resume)
     #[arg(long, value_name = "POLICY")]
     slow: Option<Slow>,
-    /// The name of a device. The server remembers under this name what was printed. The next time, even in a week or on
-    /// another server, everything published since is printed first. On a server without authentication, use a name that
-    /// nobody can guess
+    /// Continue where the last run with this name stopped, even if that was a week ago or on another server: the server
+    /// remembers under this name what was printed. On a server without authentication, use a name that nobody can
+    /// guess
     #[arg(long, value_name = "NAME", value_parser = device, conflicts_with_all = ["slow", "backend"])]
     durable: Option<DurableName>,
     /// Let the server send only changes if that is shorter. Complete values are printed all the same.

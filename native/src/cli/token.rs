@@ -22,8 +22,8 @@ Examples:
   export TIDEGATE_TOKEN=\"$(tidegate token --jwt-secret-file secret --publish 'job:*')\"
   tidegate sub 'job:*' --token-command \"tidegate token --jwt-secret-file secret --subscribe 'job:*'\"
 
-Whoever has the secret can do everything. Pages and machines that should not get a token of their own,
-from a program that knows who they are.";
+Whoever has the secret can do everything, so keep it on the server. Give pages and other machines a token
+of their own instead, from a program that knows who they are.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -32,22 +32,22 @@ pub(super) struct Token {
     /// TIDEGATE_JWT_SECRET]
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
-    /// Who has the token
+    /// The user whom the token names
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// What they may subscribe to; may be repeated
+    /// A topic or pattern that the user may subscribe to; may be repeated
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<Pattern>,
-    /// What they may publish to; may be repeated
+    /// A topic or pattern that the user may publish to; may be repeated
     #[arg(long, value_name = "PATTERN")]
     publish: Vec<Pattern>,
-    /// How long the token is good
+    /// How long the token is valid
     #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = time)]
     life: Duration,
-    /// The audience that the server asks for [env: TIDEGATE_JWT_AUDIENCE=]
+    /// The audience that the server requires [env: TIDEGATE_JWT_AUDIENCE=]
     #[arg(long, value_name = "NAME")]
     jwt_audience: Option<String>,
-    /// The issuer that the server asks for [env: TIDEGATE_JWT_ISSUER=]
+    /// The issuer that the server requires [env: TIDEGATE_JWT_ISSUER=]
     #[arg(long, value_name = "NAME")]
     jwt_issuer: Option<String>,
 }
@@ -77,7 +77,9 @@ impl Token {
 
     fn token(self) -> anyhow::Result<String> {
         if self.user.is_none() && self.subscribe.is_empty() && self.publish.is_empty() {
-            bail!("a token without --user, --subscribe and --publish is good for nothing");
+            bail!(
+                "a token without --user, --subscribe and --publish allows nothing; give at least one of them"
+            );
         }
         let secret = self.secret()?;
         let audience = or_variable(self.jwt_audience, "TIDEGATE_JWT_AUDIENCE")?;
@@ -112,7 +114,7 @@ impl Token {
         match self.jwt_secret_file.clone().or_else(in_environment) {
             Some(path) => secret_in(&path),
             None => variable("TIDEGATE_JWT_SECRET")?.context(
-                "which secret signs it? Name the server's by --jwt-secret-file; openssl rand -hex 32 > secret makes one",
+                "there is no secret to sign it with; name the server's with --jwt-secret-file (openssl rand -hex 32 > secret makes one)",
             ),
         }
     }

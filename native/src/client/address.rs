@@ -20,7 +20,7 @@ pub enum UrlError {
     },
     /// It needs TLS, which this program was built without.
     #[error(
-        "{url:?} needs TLS, without which this program was built (the feature `tls`); connect through a local proxy or over http://"
+        "{url:?} needs TLS, and this program was built without it (the feature `tls`); connect through a local proxy or over http://"
     )]
     Tls {
         /// What was given.

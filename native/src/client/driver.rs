@@ -267,7 +267,7 @@ impl Driver {
                     self.hub.handle_frame(self.now(), link, frame);
                 }),
                 Err(error) => {
-                    tracing::warn!(%error, "the server sent something that is no frame; connecting again");
+                    tracing::warn!(%error, "the server sent something that is not a frame; connecting again");
                     self.lose(link, Fault::Link(error.to_string()));
                 }
             },

@@ -99,8 +99,7 @@ pub enum ReachError {
 pub enum HandshakeError {
     /// Its certificate is not signed by anyone whom the client trusts.
     #[error(
-        "the certificate of {host} is signed by nobody who is trusted here; where that is right, name the certificate of who \
-         signed it: --ca FILE, TIDEGATE_CA, or ClientOptions::trust"
+        "the certificate of {host} is not signed by an authority that is trusted here; if you trust it, name its authority's certificate: --ca FILE, TIDEGATE_CA, or ClientOptions::trust"
     )]
     UnknownIssuer {
         /// The server's name or address.
@@ -108,7 +107,7 @@ pub enum HandshakeError {
     },
     /// The certificate is another server's.
     #[error(
-        "the certificate that {host} shows is for {}; connect by a name that it has, or give the server one for {host}",
+        "the certificate of {host} is for {}; connect by one of its names, or give the server a certificate for {host}",
         listed(names)
     )]
     WrongName {
@@ -118,23 +117,21 @@ pub enum HandshakeError {
         names: Vec<String>,
     },
     /// The certificate has expired.
-    #[error(
-        "the certificate of {host} has expired; renew it there, or look whether this machine's clock is right"
-    )]
+    #[error("the certificate of {host} has expired; renew it there, or check this machine's clock")]
     Expired {
         /// The server's name or address.
         host: String,
     },
     /// The certificate is not valid yet.
     #[error(
-        "the certificate of {host} is not valid yet; look whether this machine's clock is right, and the server's"
+        "the certificate of {host} is not valid yet; check the clocks of this machine and of the server"
     )]
     NotYetValid {
         /// The server's name or address.
         host: String,
     },
     /// The server doesn't speak TLS, but plain HTTP, for example.
-    #[error("{host} speaks no TLS there; write http://, or the port at which it does")]
+    #[error("{host} does not speak TLS on this port; write http://, or name the port that does")]
     NotTls {
         /// The server's name or address.
         host: String,
@@ -177,7 +174,7 @@ pub enum TrustError {
     },
     /// This program was built without TLS.
     #[error(
-        "{path} is to say whom to trust, and this program was built without TLS (the feature `tls`)"
+        "{path} names certificates to trust, but this program was built without TLS (the feature `tls`)"
     )]
     NoTls {
         /// The file.

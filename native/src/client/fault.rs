@@ -9,7 +9,7 @@ use crate::json::Json;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     /// The function that supplies tokens failed.
-    #[error("no token could be had: {0}")]
+    #[error("could not get a token: {0}")]
     NoToken(String),
     /// The server did not prove who it is.
     #[error(transparent)]

@@ -27,7 +27,7 @@ pub(crate) struct Room {
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "requests and messages with {bytes_max} bytes are under way, and no more are taken; nothing was published; try again later"
+    "requests and messages in progress have reached their limit of {bytes_max} bytes; nothing was published; try again later"
 )]
 pub(crate) struct NoRoom {
     bytes_max: usize,

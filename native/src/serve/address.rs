@@ -20,7 +20,7 @@ pub enum Address {
 /// A text that is not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no address to listen on; expected 127.0.0.1:8420, unix:/path/to/socket or inherited"
+    "{text:?} is not an address to listen on; expected 127.0.0.1:8420, unix:/path/to/socket or inherited"
 )]
 pub struct AddressError {
     text: String,

@@ -28,8 +28,8 @@ const TURNED_AWAY_MAX: usize = 256;
 
 /// The answer to a client when the number of connections is at its limit.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
-content-type: application/json\r\ncontent-length: 100\r\n\r\n\
-{\"error\":{\"code\":\"too_many_connections\",\"message\":\"there are as many connections as there may be\"}}\n";
+content-type: application/json\r\ncontent-length: 102\r\n\r\n\
+{\"error\":{\"code\":\"too_many_connections\",\"message\":\"the server has reached its limit of connections\"}}\n";
 
 impl Entrance {
     /// Accepts and serves connections, until the future is dropped.
@@ -61,7 +61,7 @@ impl Entrance {
                     shared.tally.count_accept_error();
                     let (pause, is_first) = trouble.failed(Instant::now());
                     if is_first {
-                        tracing::error!(listener = %self.listener, %error, "no connection can be accepted; it is tried again");
+                        tracing::error!(listener = %self.listener, %error, "no connection can be accepted; retrying");
                     }
                     tokio::time::sleep(pause).await;
                 }
@@ -80,7 +80,7 @@ impl Entrance {
         let counted = match shared.tally.enter(peer, &shared.config) {
             Ok(counted) => counted,
             Err(refusal) => {
-                tracing::debug!(?peer, %refusal, "a connection is not taken");
+                tracing::debug!(?peer, %refusal, "a connection is refused");
                 if !self.is_encrypted() {
                     turn_away(stream, phase, turned_away);
                 }

@@ -39,7 +39,7 @@ pub enum ListenError {
     },
     /// No socket was inherited.
     #[error(
-        "nothing was handed over to listen on; the service manager says so by LISTEN_FDS and LISTEN_PID"
+        "no socket was inherited to listen on; the service manager passes them with LISTEN_FDS and LISTEN_PID"
     )]
     NothingInherited,
     /// This system doesn't support it.
@@ -55,7 +55,7 @@ pub enum ListenError {
 fn advice(reason: &io::Error) -> &'static str {
     match reason.kind() {
         io::ErrorKind::AddrInUse => "; is another server running there?",
-        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
+        io::ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
         _ => "",
     }
 }

@@ -37,8 +37,7 @@ impl Server {
     pub async fn run_with_hub(mut self, app: Router, hub: &Hub, stop: impl Future<Output = ()>) {
         if let Some(listener) = self.open_by_oversight(hub) {
             tracing::warn!(
-                "{listener} can be reached by other machines, and the hub asks nobody who they are: all may read and publish everything; \
-                 set AccessConfig::authenticate, listen on 127.0.0.1, or say that it is meant by AccessConfig::open_to_everyone"
+                "{listener} can be reached by other machines, and the hub does not authenticate clients: everyone may read and publish everything; set AccessConfig::authenticate, listen on 127.0.0.1, or confirm with AccessConfig::open_to_everyone"
             );
         }
         // The hub ends what is left at its deadline. Anything that hasn't ended after that hangs.
@@ -71,7 +70,7 @@ impl Server {
 
 /// Waits until the hub's clients have gone elsewhere and the application has answered, or their time is up. Then it stops the hub.
 async fn drain(hub: &Hub, tally: &Tally) {
-    tracing::info!("asking clients to connect elsewhere; once more to stop at once");
+    tracing::info!("asking clients to connect elsewhere; a second signal stops the server at once");
     hub.drain();
     tokio::select! {
         () = all_gone(hub, tally) => {}

@@ -64,7 +64,7 @@ async fn authenticate(verifier: &JwtVerifier, token: String) -> Result<Identity,
 }
 
 fn is_unsigned(answer: &Result<Identity, AuthError>) -> bool {
-    matches!(answer, Err(AuthError::Invalid(why)) if why.contains("no key here"))
+    matches!(answer, Err(AuthError::Invalid(why)) if why.contains("matches none"))
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn what_is_no_key_set_changes_nothing() {
     let long = format!("{}{}", Reply::keys(&[&SECOND]).body, " ".repeat(256 * 1024));
     for (reply, why) in [
         (Reply::ok(long), "256 KiB"),
-        (Reply::ok("<html>"), "no JSON Web Key Set"),
+        (Reply::ok("<html>"), "not a JSON Web Key Set"),
         (Reply::ok(r#"{"keys":[]}"#), "no keys"),
         (Reply::ok(secret.to_string()), "shared secret"),
         (Reply::status(404), "404"),

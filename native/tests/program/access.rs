@@ -88,7 +88,7 @@ async fn the_program_makes_tokens_that_its_servers_accept_and_no_others() {
 
     let long = "u".repeat(10_000);
     for (arguments, why) in [
-        (&[][..], "good for nothing"),
+        (&[][..], "allows nothing"),
         (&["--publish=job::1"], "job::1"),
         (&["--user", &long], "a user's name"),
         (&["--user=ada", "--for=0s"], "a time above zero"),

@@ -144,7 +144,7 @@ async fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
     ])
     .await;
     assert!(
-        elsewhere.stderr.contains("no address of this machine"),
+        elsewhere.stderr.contains("not an address of this machine"),
         "{elsewhere:?}"
     );
     assert!(

@@ -124,11 +124,8 @@ async fn keys_of_somebody_who_is_not_trusted_are_not_taken() {
 #[tokio::test]
 async fn the_address_of_keys_is_checked_and_asked_for_nothing_by_a_check() {
     for (url, why) in [
-        ("http://id.example/keys", "on the way"),
-        (
-            "https://ada:hush@id.example/keys",
-            "neither a name nor a password",
-        ),
+        ("http://id.example/keys", "attacker"),
+        ("https://ada:hush@id.example/keys", "a name or a password"),
         ("ftp://id.example/keys", "https://"),
     ] {
         let argument = format!("--jwks={url}");

@@ -18,7 +18,7 @@ const FIRST = [
   { type: 'subscribed', pattern: 'job:1' },
   { type: 'pub', topic: 'job:1', epoch: 1, offset: 1, data: { progress: 0.3, message: 'row 3' } },
 ];
-const REFUSAL = { type: 'error', code: 'unauthorized', message: 'no key here has signed it', fatal: true };
+const REFUSAL = { type: 'error', code: 'unauthorized', message: "its signature matches none of the server's keys", fatal: true };
 let hellos = 0;
 class Server extends EventTarget {
   constructor() {
@@ -48,6 +48,8 @@ test('a bar says why it gets no news, and what it knows', LIMIT, async (t) => {
   await placePackage(page, `${server}/page`, { 'index.html': HTML });
   await page.goto(`${server}/page/index.html`);
   const part = (name: string) => page.locator(`tide-progress[state="stale"] [part="${name}"]`);
-  await part('message').filter({ hasText: 'unauthorized: no key here has signed it' }).waitFor();
+  await part('message')
+    .filter({ hasText: "unauthorized: its signature matches none of the server's keys" })
+    .waitFor();
   await part('percent').filter({ hasText: '30%' }).waitFor();
 });

@@ -212,7 +212,7 @@ for (const way of WAYS) {
     await publish(server, 1);
     await until('the publication', async () => (await tell(late)).offsets.length === 1);
     const { wrong } = await tell(late);
-    assert.match(wrong.join(), /^TidegateError: the function token has not answered yet/);
+    assert.match(wrong.join(), /^TidegateError: the token function has not answered yet/);
   });
 
   test(`${way}: tabs of two users do not share`, LIMIT, async (t) => {

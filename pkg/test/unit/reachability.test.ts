@@ -114,7 +114,7 @@ for (const [where, url, answer, asked, expected] of [
     PAGE,
     () => new Response('', { status: 426 }),
     'cors http://page.test/ws',
-    /^http:\/\/page\.test\/ws answers, but takes no WebSocket from http:\/\/page\.test: .*proxies/,
+    /^http:\/\/page\.test\/ws answers, but accepts no WebSocket from http:\/\/page\.test: .*proxies/,
   ],
 ] as const) {
   test(`a page is told once why there is no connection, ${where}`, async (t) => {
@@ -237,7 +237,7 @@ for (const [what, answer, reason] of [
   [
     'WebSockets are kept back',
     () => new Response('', { status: 426 }),
-    'http://127.0.0.1:1/ws answers, but takes no WebSocket',
+    'http://127.0.0.1:1/ws answers, but accepts no WebSocket',
   ],
 ] as const) {
   test(`where a program has a WebSocket of the platform, it is told that ${what}`, async (t) => {

@@ -74,10 +74,10 @@ test('a function that fails is reported and asked again, and nothing is connecte
     host.advance(1_000);
   }
   assert.deepEqual(errors, [
-    'unauthorized: the function token failed: Error: nobody is logged in',
-    'bad_option: the function token gave no text',
-    `bad_option: the function token gave what can't be a token: "<html><h1>502 Bad Gateway</h1>"`,
-    `bad_option: the function token gave what can't be a token: "Bad Gateway"`,
+    'unauthorized: the token function failed: Error: nobody is logged in',
+    'bad_option: the token function gave no text',
+    `bad_option: the token function gave something that is no token: "<html><h1>502 Bad Gateway</h1>"`,
+    `bad_option: the token function gave something that is no token: "Bad Gateway"`,
   ]);
   FakeSocket.last.open();
   assert.deepEqual(shown(), ['mine']);

@@ -166,7 +166,7 @@ fn what_is_collected_is_whole() {
     let frames = wire.receive(id);
     assert_eq!(kinds(&frames), ["welcome", "error bad_flow"]);
     let message = frames[1]["message"].as_str().expect("an error says why");
-    assert!(message.contains("collected is sent whole"), "{message}");
+    assert!(message.contains("batches are sent whole"), "{message}");
 }
 
 #[test]

@@ -201,7 +201,7 @@ impl Key {
         let is_to_verify = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
         if !is_to_sign || !is_to_verify {
             return Err(Unfit::ForOthers(
-                "its use is another than to check signatures".into(),
+                "its use (`use`, `key_ops`) is not to check signatures".into(),
             ));
         }
         if common
@@ -244,7 +244,7 @@ fn algorithm(jwk: &Jwk) -> Result<Algorithm, Unfit> {
             "a shared secret has no place among public keys".into(),
         )),
         _ => Err(Unfit::ForOthers(
-            "it is of no kind that is known here".into(),
+            "its type or curve is not supported".into(),
         )),
     }
 }

@@ -193,9 +193,9 @@ impl Shared {
         if known.trouble.is_some() {
             tracing::debug!(%url, %error, "the keys of tokens still cannot be fetched");
         } else if known.fetched.is_some() {
-            tracing::warn!(%url, %error, "the keys of tokens cannot be fetched again; those of before stay in use, and it is tried on");
+            tracing::warn!(%url, %error, "the keys of tokens cannot be fetched again; the previous ones stay in use, and the server keeps trying");
         } else {
-            tracing::warn!(%url, %error, "the keys of tokens cannot be fetched; nobody is let in until they are, and it is tried on");
+            tracing::warn!(%url, %error, "the keys of tokens cannot be fetched; no token is accepted until they are, and the server keeps trying");
         }
         known.trouble = Some(error.to_string());
     }

@@ -213,7 +213,7 @@ fn only_expired(key: &Value, token: &str) {
     let other = if &token[at..=at] == "A" { "B" } else { "A" };
     spoilt.replace_range(at..=at, other);
     let error = verifier.verify(&spoilt).unwrap_err().to_string();
-    assert!(error.contains("no key here has signed it"), "{error}");
+    assert!(error.contains("matches none of"), "{error}");
 }
 
 /// RFC 8037, appendix A: a seed and its public key.
@@ -325,7 +325,7 @@ fn of_several_keys_the_one_that_has_signed_says_what_is_wrong() {
     let foreign = jwks(&json!([other, other])).unwrap();
     let error = foreign.verify(&signed(&json!({ "exp": soon() - 600 })));
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("no key here has signed it"), "{error}");
+    assert!(error.contains("matches none of"), "{error}");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn keys_for_something_else_are_passed_over_and_named_where_there_is_no_other() {
         ),
         (
             json!({ "kty": "EC", "crv": "secp256k1", "x": coordinate, "y": coordinate }),
-            "kind",
+            "not supported",
         ),
     ] {
         let alone = jwks(&json!([key])).unwrap_err().to_string();

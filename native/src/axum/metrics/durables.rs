@@ -9,12 +9,12 @@ pub(super) fn register(registry: &mut Registry, counts: &DurableCounts) {
     for (name, help, value) in [
         (
             "durables",
-            "Durable subscriptions that connections of this server have",
+            "Active durable subscriptions of this server's connections",
             counts.held,
         ),
         (
             "durables_unstored",
-            "Those of them of which something was acknowledged that is not stored yet",
+            "Active durable subscriptions with acknowledgements that are not stored yet",
             counts.unstored,
         ),
     ] {
@@ -23,17 +23,17 @@ pub(super) fn register(registry: &mut Registry, counts: &DurableCounts) {
     for (name, help, value) in [
         (
             "durables_stored",
-            "Times that it was stored how far a durable subscription is",
+            "Times that the position of a durable subscription was stored",
             counts.stored,
         ),
         (
             "durables_refused",
-            "Durable subscriptions that were refused because there were as many as there may be",
+            "Durable subscriptions refused because a limit was reached",
             counts.refused,
         ),
         (
             "durables_forgotten",
-            "Durable subscriptions that were forgotten because nobody had used them for too long",
+            "Durable subscriptions forgotten because they were unused for too long",
             counts.forgotten,
         ),
     ] {

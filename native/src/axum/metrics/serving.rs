@@ -7,17 +7,17 @@ use super::{family, gauge};
 use crate::serve::Tally;
 
 pub(super) fn register(registry: &mut Registry, tally: &Tally) {
-    let help = "Connections that shake hands, send requests, wait for answers or are idle";
+    let help = "Connections in a handshake, sending a request, waiting for an answer, or idle";
     gauge(registry, "open_requests", help, tally.connections());
     for (name, help, value) in [
         (
             "http_accepted",
-            "Connections that came in",
+            "Connections that were accepted",
             tally.accepted(),
         ),
         (
             "accept_errors",
-            "Failures to take a connection that waited",
+            "Failures to accept a connection",
             tally.accept_errors(),
         ),
     ] {
@@ -28,6 +28,6 @@ pub(super) fn register(registry: &mut Registry, tally: &Tally) {
     let cuts = tally
         .cuts()
         .map(|(reason, count)| ([("reason", reason)], count));
-    let help = "Connections that were cut before or while they asked for something";
+    let help = "Connections that were cut before or during a request";
     family(registry, "cut", help, cuts);
 }

@@ -49,7 +49,7 @@ impl Environment {
             .map(|name| {
                 let nearest = nearest(name, known.iter().map(String::as_str));
                 let hint = did_you_mean(nearest.as_deref());
-                format!("{name} is set, and no setting is called so{hint}")
+                format!("{name} is set, but there is no such setting{hint}")
             })
             .collect()
     }

@@ -140,7 +140,7 @@ fn reason(error: &clap::Error) -> String {
             shown(ContextKind::InvalidValue).unwrap_or_default()
         ),
         (None, Some(known)) => format!(
-            "{:?} is none of {known}",
+            "{:?} is not one of {known}",
             shown(ContextKind::InvalidValue).unwrap_or_default()
         ),
         (None, None) => error.kind().to_string(),

@@ -43,7 +43,7 @@ pub(in crate::cli) enum Problem {
         name: String,
         reason: String,
     },
-    #[error("{first} and {second} are both set ({place}), and only one of them can count")]
+    #[error("{first} and {second} are both set ({place}); set only one of them")]
     Contradiction {
         place: String,
         first: String,

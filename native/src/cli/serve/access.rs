@@ -22,13 +22,13 @@ pub(super) struct AccessArgs {
     /// Require tokens, signed with HS256 and the secret in this file. The file is read again on SIGHUP
     #[arg(long, value_name = "FILE")]
     jwt_secret_file: Option<PathBuf>,
-    /// Require tokens, signed with one of the keys whose public part is in this JSON Web Key Set (RS256, ES256 or
-    /// EdDSA): a file, or a URL such as https://id.example/.well-known/jwks.json, from which it is fetched at intervals, and
-    /// when a token names a new key. On SIGHUP, either is read again
+    /// Require tokens, signed with one of the keys in this JSON Web Key Set of public keys (RS256, ES256 or EdDSA): a
+    /// file, or a URL such as https://id.example/.well-known/jwks.json. A URL is fetched at intervals, and when a token
+    /// names a new key; on SIGHUP, either is read again
     #[arg(long, value_name = "FILE|URL")]
     jwks: Option<PathBuf>,
     /// Require tokens from this OpenID Connect provider, such as https://id.example/, written as in their claim iss. Its
-    /// keys are fetched as from a URL of --jwks, which its document /.well-known/openid-configuration names
+    /// document /.well-known/openid-configuration says where its keys are, which are then fetched as for --jwks
     #[arg(long, value_name = "URL")]
     oidc_issuer: Option<String>,
     /// Accept only tokens for this audience
@@ -77,7 +77,7 @@ impl AccessArgs {
             }
         } else if let Some(issuer) = &self.oidc_issuer {
             if self.jwt_issuer.is_some() {
-                bail!("oidc_issuer says whose tokens are taken; leave jwt_issuer out");
+                bail!("oidc_issuer sets the issuer already; leave jwt_issuer out");
             }
             JwtVerifier::oidc_issuer(issuer).context("oidc_issuer")?
         } else if let Some(path) = &self.jwt_secret_file {
@@ -86,7 +86,7 @@ impl AccessArgs {
             JwtVerifier::hs256(secret.as_bytes()).context("jwt_secret")?
         } else if self.jwt_audience.is_some() || self.jwt_issuer.is_some() {
             bail!(
-                "an audience or an issuer means nothing without a key: --jwt-secret-file, --jwks or --oidc-issuer"
+                "an audience or an issuer has no effect without a key: --jwt-secret-file, --jwks or --oidc-issuer"
             );
         } else {
             return Ok(None);

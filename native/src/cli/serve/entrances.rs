@@ -32,7 +32,7 @@ pub(super) struct EntranceArgs {
     /// The header in which proxies say where their clients come from
     #[arg(long, value_name = "HEADER", default_value = "x-forwarded-for")]
     proxy_header: Header,
-    /// The maximum number of connections that are shaking hands, sending requests, waiting for answers or idle
+    /// The maximum number of connections that are in a handshake, sending a request, waiting for an answer or idle
     #[arg(long, value_name = "N", default_value = "10000")]
     open_requests: usize,
     /// … from one address
@@ -162,7 +162,9 @@ impl EntranceArgs {
         let mut told = Vec::new();
         for address in &self.listen {
             let listeners = Listener::bind(address).await;
-            for listener in listeners.context("nothing is served (--listen)")? {
+            for listener in
+                listeners.context("there is no address to listen on; name one with --listen")?
+            {
                 let is_port = listener.local_addr().is_some();
                 (server, told) = match &tls {
                     Some(tls) if is_port => {
@@ -195,7 +197,9 @@ impl EntranceArgs {
     #[cfg(not(feature = "tls"))]
     fn tls(&self) -> anyhow::Result<Option<Encryption>> {
         if self.tls_cert.is_some() {
-            bail!("this program was built without TLS (the feature `tls`); let a proxy end it");
+            bail!(
+                "this program was built without TLS (the feature `tls`); let a proxy terminate it"
+            );
         }
         Ok(None)
     }

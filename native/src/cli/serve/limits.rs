@@ -63,8 +63,8 @@ pub(super) struct LimitArgs {
     /// oldest publications first
     #[arg(long, value_name = "BYTES", default_value = "1GiB")]
     waiting_bytes: Bytes,
-    /// How often a connection may publish per second, or over HTTP a user, or an address if the user is unknown; after
-    /// a pause, twice as many at once
+    /// How often a connection may publish per second; over HTTP, how often a user may, or an address if the user is
+    /// unknown. After a pause, twice as many are allowed at once
     #[arg(long, value_name = "N", default_value = "off")]
     publish_rate: OrOff<NonZeroU32>,
     /// The fastest pace that subscribers may have, such as job:**=100ms; may be repeated

@@ -90,7 +90,7 @@ impl Way {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("no runtime for the way to the collector")?;
+            .context("no runtime for sending to the collector")?;
         Ok(Self {
             collector,
             options: ClientOptions::default(),
@@ -134,7 +134,7 @@ impl Way {
         let was_lost = self.is_lost.swap(trouble.is_some(), Ordering::Relaxed);
         match trouble {
             Some(trouble) if !was_lost => tracing::warn!(
-                "the log does not reach the collector at {} ({trouble}); it goes on here, and is tried again",
+                "the log does not reach the collector at {} ({trouble}); it continues here, and the server keeps trying",
                 self.collector
             ),
             None if was_lost => {

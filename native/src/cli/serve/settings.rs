@@ -28,12 +28,12 @@ pub(in crate::cli) struct Settings {
     open_to_everyone: bool,
     #[command(flatten)]
     backend: BackendArg,
-    /// How many publications each topic keeps, within 1 MiB and ten minutes, for subscribers that were away: at least
-    /// the topic's rate times the longest time that a connection takes to come back, or another tab takes to replace it
+    /// How many publications each topic keeps, within 1 MiB and ten minutes, for subscribers that were away. Keep at
+    /// least the topic's rate times the longest time until a connection is back, or another tab has taken it over
     #[arg(long, value_name = "PUBLICATIONS", default_value_t = HistoryLimits::default().count_max)]
     history: usize,
-    /// How much certain topics keep instead: publications, a time, and bytes, such as user:*=1000,7d for topics that
-    /// devices come back to. The first pattern that matches a topic applies; may be repeated
+    /// What topics that match a pattern keep instead: publications, a time, and bytes, such as user:*=1000,7d for topics
+    /// that devices come back to. The first pattern that matches a topic applies; may be repeated
     #[arg(long, value_name = "PATTERN=PUBLICATIONS,TIME,BYTES", value_parser = history_of)]
     history_of: Vec<(Pattern, HistoryLimits)>,
     /// How many threads serve the connections: a number, or auto for one per processor
@@ -71,8 +71,8 @@ pub(in crate::cli) struct Settings {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Stopping")]
 struct StopArgs {
-    /// The longest time over which clients are spread when they move to another server; less if two milliseconds per
-    /// client are less
+    /// The longest time over which clients are spread when they move to another server. It is two milliseconds per
+    /// client, if that is less
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     drain_window: Duration,
     /// When to exit, even if clients are still connected
@@ -173,8 +173,7 @@ impl Settings {
             && !self.open_to_everyone
         {
             return Err(Misconfigured::because(anyhow!(
-                "{address} can be reached by other machines, and nothing asks who they are; listen on 127.0.0.1, \
-                 ask for tokens (--jwt-secret-file, --jwks, --oidc-issuer), or say --open-to-everyone"
+                "{address} can be reached by other machines, and clients are not authenticated; listen on 127.0.0.1, require tokens (--jwt-secret-file, --jwks, --oidc-issuer), or pass --open-to-everyone"
             )));
         }
         Ok(())

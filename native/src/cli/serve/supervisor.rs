@@ -25,7 +25,7 @@ impl Supervisor {
             socket: std::env::var_os("NOTIFY_SOCKET").and_then(|name| match connected(&name) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!(%error, "systemd cannot be told how the server is");
+                    tracing::warn!(%error, "systemd cannot be notified of the server's state");
                     None
                 }
             }),
@@ -67,7 +67,7 @@ impl Supervisor {
         // Wait for room: the queue is short, and each message is sent only once.
         let told = tokio::time::timeout(PATIENCE, socket.send(state.as_bytes())).await;
         if let Err(error) = told.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
-            tracing::debug!(%error, state, "systemd was not told");
+            tracing::debug!(%error, state, "systemd was not notified");
         }
     }
 

@@ -53,7 +53,7 @@ impl Look {
         match status {
             StatusCode::OK => Ok(serde_json::from_slice(&body)?),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!(
-                "the server tells this on its own machine, or to a token that may subscribe to ** (TIDEGATE_TOKEN)"
+                "the server answers this only on its own machine, or with a token that may subscribe to ** (TIDEGATE_TOKEN)"
             ),
             other => bail!("the server answers {other}"),
         }

@@ -26,7 +26,7 @@ impl KeySetUrl {
             url: text.to_owned(),
             why: why.to_owned(),
         };
-        let uri: Uri = text.parse().map_err(|_| bad("it is no URL"))?;
+        let uri: Uri = text.parse().map_err(|_| bad("it is not a URL"))?;
         let authority = uri
             .authority()
             .ok_or_else(|| bad("it has no host; write https://HOST/PATH"))?;
@@ -34,7 +34,7 @@ impl KeySetUrl {
             // The part before the host may contain a password, which an error must not show.
             return Err(JwtError::BadUrl {
                 url: format!("https://…@{}", authority.host()),
-                why: "who asks for public keys needs neither a name nor a password".to_owned(),
+                why: "it contains a name or a password, and public keys need neither".to_owned(),
             });
         }
         let scheme = match uri.scheme_str() {
@@ -42,16 +42,16 @@ impl KeySetUrl {
             Some("http") if is_loopback(authority.host()) => "http",
             Some("http") => {
                 return Err(bad(
-                    "over http:// whoever is on the way could put keys of their own into it; write https://, or fetch it from this machine",
+                    "over http:// an attacker in between could replace the keys; write https://, or fetch them from this machine",
                 ));
             }
             _ => return Err(bad("it must begin with https://")),
         };
         let server = format!("{scheme}://{authority}").parse();
         let server = server.map_err(|error| match error {
-            UrlError::Malformed { .. } => bad("its host or port is none"),
+            UrlError::Malformed { .. } => bad("its host or port is not valid"),
             UrlError::Tls { .. } => {
-                bad("it needs TLS, without which this program was built (the feature `tls`)")
+                bad("it needs TLS, and this program was built without it (the feature `tls`)")
             }
         })?;
         let target = uri
@@ -110,18 +110,15 @@ mod tests {
     #[test]
     fn what_is_no_address_or_none_to_trust_is_refused_in_words() {
         for (text, why) in [
-            ("", "no URL"),
+            ("", "not a URL"),
             ("/keys", "no host"),
-            ("https://", "no URL"),
+            ("https://", "not a URL"),
             ("ftp://id.example/keys", "https://"),
-            ("http://id.example/keys", "on the way"),
-            ("http://10.0.0.1/keys", "on the way"),
-            ("http://localhost.example/keys", "on the way"),
+            ("http://id.example/keys", "attacker"),
+            ("http://10.0.0.1/keys", "attacker"),
+            ("http://localhost.example/keys", "attacker"),
             ("http://127.0.0.1:99999/keys", "host or port"),
-            (
-                "https://ada:hush@id.example/keys",
-                "neither a name nor a password",
-            ),
+            ("https://ada:hush@id.example/keys", "a name or a password"),
         ] {
             let error = KeySetUrl::parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

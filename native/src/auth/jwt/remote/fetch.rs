@@ -33,8 +33,7 @@ pub(super) enum FetchError {
     #[error("it cannot be reached: {0}")]
     Unreachable(std::io::Error),
     #[error(
-        "the certificate of {host} is signed by nobody who is trusted here; where that is right, SSL_CERT_FILE names a file \
-         with the authorities to trust, as PEM"
+        "the certificate of {host} is not signed by an authority that is trusted here; if you trust it, name a PEM file with its authority in SSL_CERT_FILE"
     )]
     UnknownIssuer { host: String },
     #[error(
@@ -43,18 +42,18 @@ pub(super) enum FetchError {
     NoAuthorities,
     #[error(transparent)]
     Insecure(HandshakeError),
-    #[error("it breaks off: {0}")]
+    #[error("the connection broke: {0}")]
     Broken(#[from] hyper::Error),
-    #[error("it answers {status} and leads to {to:?}; give that address, where it is right")]
+    #[error("it answers {status} and redirects to {to:?}; if that is right, give that address")]
     Elsewhere { status: StatusCode, to: String },
     #[error("it answers {0}")]
     Refused(StatusCode),
     #[error("its answer breaks off, or has more than 256 KiB: {0}")]
     Unread(axum::Error),
-    #[error("its answer is no document of an OpenID Connect provider: {0}")]
+    #[error("its answer is not an OpenID Connect discovery document: {0}")]
     NoDocument(serde_json::Error),
     #[error(
-        "the issuer there is {issuer:?}; give that, with or without the slash at its end as it has it"
+        "the issuer there is {issuer:?}; write exactly that, also with or without the slash at its end"
     )]
     OtherIssuer { issuer: String },
     #[error("no answer within {} s", PATIENCE.as_secs())]

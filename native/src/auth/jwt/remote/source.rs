@@ -105,7 +105,7 @@ mod tests {
         );
         assert_eq!(found.unwrap().to_string(), "http://localhost/k");
         for (document, why) in [
-            ("<html>", "no document"),
+            ("<html>", "not an OpenID Connect"),
             (r#"{"issuer":"http://127.0.0.1:81/tenant/"}"#, "jwks_uri"),
             (
                 r#"{"issuer":"http://127.0.0.1:81/tenant","jwks_uri":"http://localhost/k"}"#,
@@ -113,7 +113,7 @@ mod tests {
             ),
             (
                 r#"{"issuer":"http://127.0.0.1:81/tenant/","jwks_uri":"http://id.example/k"}"#,
-                "on the way",
+                "attacker",
             ),
         ] {
             let error = told(document).unwrap_err().to_string();

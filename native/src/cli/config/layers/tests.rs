@@ -175,7 +175,7 @@ fn a_variable_that_is_none_of_ours_is_warned_of() {
     let warnings = setup.in_force().unwrap().warnings;
     assert_eq!(
         warnings,
-        ["TIDEGATE_HISTROY is set, and no setting is called so; did you mean TIDEGATE_HISTORY?"]
+        ["TIDEGATE_HISTROY is set, but there is no such setting; did you mean TIDEGATE_HISTORY?"]
     );
 }
 
