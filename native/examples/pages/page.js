@@ -1,10 +1,10 @@
-/** What the pages of the examples have in common: a connection, what it says of itself, and requests. */
+/** What the examples' pages share: a connection, its status, and requests. */
 
 import { connect } from '/tidegate/index.js';
 
 export const of = (id) => document.getElementById(id);
 
-/** The page's connection; the badge of the header shows how it is. */
+/** The page's connection. The badge in the header shows its state. */
 export const tide = connect('/live');
 
 tide.on('state', ({ status }) => {
@@ -12,7 +12,7 @@ tide.on('state', ({ status }) => {
   of('connection').classList.toggle('good', status === 'connected');
 });
 
-/** Asks the server for something, as JSON. */
+/** Sends the server a request, as JSON. */
 export const post = (path, body) =>
   fetch(path, {
     method: 'POST',
