@@ -159,7 +159,7 @@ fn drain(gate: &mut Gate<Call>, now: Instant, emits: &mut Vec<(u64, Value)>) {
 
 /// Checks the rows of a file that `flow_of` maps to a flow and whose order of ties is ours.
 ///
-/// `bound` is how many rows that is: a mapping that passes by binding nothing is found out.
+/// `bound` is their number, so that a mapping that matches no rows fails.
 fn check(file: &str, bound: usize, flow_of: impl Fn(&Row) -> Option<Flow>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("vectors")

@@ -1,4 +1,4 @@
-//! What threads of the server share by rules of its own, in every order in which they can take their steps.
+//! The lock-free structures that the server's threads share, in every order of their steps.
 //!
 //! The files are the server's own, with atomics that can be stepped through.
 

@@ -1,9 +1,9 @@
-//! What a reader may expect of the sources: a file is about one thing, and seldom longer than a few screens.
+//! Checks the shape of the sources: a file is about one thing, and seldom longer than a few screens.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The lines that a file may have.
+/// The most lines of a file.
 const LINES_MAX: usize = 400;
 
 /// Files that are longer by choice, with the lines that they may have: each is one mechanism, or the tests of one.
@@ -12,7 +12,7 @@ const LONGER_BY_CHOICE: &[(&str, usize)] = &[
     ("tests/src/network.rs", 500),
 ];
 
-/// What others made, or what was built.
+/// Third-party and generated files.
 const NOT_OURS: &[&str] = &[
     "target",
     "node_modules",

@@ -1,6 +1,6 @@
-//! The whole system, with all that can go wrong, from one seed after the other. Whatever happens, no promise is broken on
-//! the way; once faults heal everybody is where the topics are; and of those who leave nothing is left. A second run, in which
-//! every machine is woken after each step although it has not asked for it, is the same.
+//! Runs the whole system, with everything that can go wrong, for one seed after the other. No promise may be broken on
+//! the way; once faults are healed, every subscriber must have the latest state of its topics; and nothing may be left
+//! of clients that leave. A second run, in which every machine is also woken after each step, must be the same.
 //!
 //! `TIDEGATE_SEEDS=1000..2000` runs other seeds. More of them at a time: `cargo xtask sim`.
 
@@ -18,7 +18,7 @@ const FOUND: [u64; 40] = [
     728_300, 764_067, 772_796, 917_358, 1_608_099, 1_636_796, 1_725_467, 1920917, 1936170,
 ];
 
-/// How many runs may be spent on making a failing scenario smaller.
+/// The number of runs for shrinking a failing scenario.
 const TRIES: usize = 200;
 
 fn seeds() -> Vec<u64> {

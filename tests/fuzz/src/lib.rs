@@ -1,4 +1,4 @@
-//! What must not break, whatever bytes come: one function for each place where bytes from elsewhere enter.
+//! Fuzz targets: one function for each place where untrusted bytes enter.
 //!
 //! A target takes any bytes, and panics when something breaks that must hold. `tests/corpus.rs` gives each of them the inputs that are kept in
 //! `corpus/`, and thousands of damaged copies; `cargo xtask fuzz` lets libFuzzer look for new ones.
@@ -8,7 +8,7 @@ pub mod targets;
 
 pub use source::Source;
 
-/// A place where bytes from elsewhere enter.
+/// A place where untrusted bytes enter.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Its name, and that of its folder in `corpus/`.

@@ -1,8 +1,8 @@
-//! Choices made by bytes, so that whoever makes the bytes chooses what happens.
+//! Choices made by bytes, so that the fuzzer, which makes the bytes, chooses what happens.
 
 use serde_json::{Value, json};
 
-/// Bytes that are used up choice by choice. When none are left, every choice is the first one.
+/// Bytes that are consumed choice by choice. When none are left, every choice is the first one.
 #[derive(Debug)]
 pub struct Source<'a> {
     bytes: &'a [u8],
@@ -31,7 +31,7 @@ impl<'a> Source<'a> {
         *first
     }
 
-    /// One of so many.
+    /// A choice among this many.
     pub fn below(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count.max(1)
     }
@@ -44,7 +44,7 @@ impl<'a> Source<'a> {
         &choices[self.below(choices.len())]
     }
 
-    /// The next few bytes, as text as far as they are.
+    /// The next few bytes as text, as far as they are UTF-8.
     pub fn text(&mut self) -> String {
         let length = self.below(24).min(self.bytes.len());
         let (text, rest) = self.bytes.split_at(length);
@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
         String::from_utf8_lossy(text).into_owned()
     }
 
-    /// Any value, not deep.
+    /// Any value that is not deeply nested.
     pub fn value(&mut self) -> Value {
         match self.below(9) {
             0 => Value::Null,
@@ -67,7 +67,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// An object of which members are gone, doubled under another name, or have another value; mostly it is whole.
+    /// An object in which members may be missing, repeated under another name, or have another value; usually it is
+    /// intact.
     pub fn damaged(&mut self, mut object: Value) -> Value {
         let Some(members) = object.as_object_mut() else {
             return object;

@@ -1,4 +1,4 @@
-//! Every target takes what is kept in its corpus, and damaged copies of it.
+//! Runs every target on the inputs of its corpus, and on damaged copies of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tidegate_core::random::Random;
 use tidegate_fuzz::{TARGETS, Target, target};
 
-/// How many damaged copies each target is given.
+/// The number of damaged copies for each target.
 const COPIES: u64 = 3_000;
 
 const BYTES_MAX: u64 = 600;
@@ -27,7 +27,7 @@ fn corpus(target: Target) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(read).collect()
 }
 
-/// Bytes are changed, doubled, taken out and put in, also from another one.
+/// Changes, repeats, removes and inserts bytes, also from another input.
 fn damaged(kept: &[(PathBuf, Vec<u8>)], random: &mut Random) -> Vec<u8> {
     let mut any = |below: u64| usize::try_from(random.up_to(below.max(1) - 1)).unwrap();
     let mut bytes = kept[any(kept.len() as u64)].1.clone();
@@ -64,7 +64,7 @@ fn hold(name: &str) {
     let mut random = Random::new(1);
     for copy in 0..COPIES {
         let bytes = damaged(&kept, &mut random);
-        // Shown where the test fails: to be kept as a file of the corpus.
+        // Shown if the test fails, to be added to the corpus as a file.
         eprintln!("copy {copy}: {}", bytes.escape_ascii());
         (target.run)(&bytes);
     }

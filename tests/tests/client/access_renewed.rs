@@ -1,4 +1,4 @@
-//! Tokens that end while their connection lives, and those that take their place.
+//! Tokens that expire during their connection, and those that replace them.
 
 use serde_json::{Value, json};
 use tidegate_core::access::Grant;
@@ -82,7 +82,7 @@ fn a_new_token_ends_watches_and_presences_that_it_does_not_cover_and_says_so() {
     assert_eq!(kinds(&frames), ["presence_diff"]);
     assert_eq!(frames[0]["leaves"][0]["key"], json!("ada"));
 
-    // What it covers goes on, and what has ended is told of no more.
+    // Subscriptions that the new token covers go on; the others have ended for good.
     for (number, to) in [(2, "doc:1"), (3, "doc:2")] {
         wire.send(other, &tracks(number, to, "bob"));
         wire.pass(secs(1));

@@ -8,7 +8,7 @@ use tidegate_tests::{ms, secs};
 
 const PATTERNS: [&str; 2] = ["job:1", "job:*"];
 
-/// A client, and a subscriber of its device, which has dealt with 1, 2 and 3.
+/// A client, and a subscriber of its device, which has processed 1, 2 and 3.
 fn dealt_with_all(to: &str) -> (Network, usize) {
     let mut net = Network::new(1);
     net.connected_peer(Quality::delayed(ms(10)));
@@ -40,7 +40,8 @@ fn told(net: &Network, record: usize) -> Vec<u64> {
     values.iter().filter_map(Value::as_u64).collect()
 }
 
-/// What who joins starts with, or with a later value: by wildcard, what the device has not seen comes from its beginning.
+/// Where a subscriber that joins starts, or at a later value: with a wildcard, topics that the device has not seen come
+/// from their beginning.
 fn first_of(to: &str) -> u64 {
     if to == "job:1" { 3 } else { 1 }
 }

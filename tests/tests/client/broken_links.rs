@@ -1,4 +1,4 @@
-//! A link that breaks at every one of its frames, in every way: nobody loses anything, and nobody gets it twice.
+//! A link that breaks at each of its frames, in every way: nothing is lost, and nothing is delivered twice.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -97,7 +97,7 @@ fn check_publishes(net: &Network) {
     assert_eq!(net.peers[WORKER].hub.unanswered(), 0);
 }
 
-/// Whatever was published after a subscription stood reached those who must have everything.
+/// Everything published after a subscription was confirmed reached the subscribers that must get all of it.
 fn check_nothing_lost(net: &Network) {
     for record in [0, 1, 2] {
         let record = &net.records[record];

@@ -1,4 +1,4 @@
-//! When a client connects, how long it waits, and how it knows that its server lives.
+//! When a client connects, how long it backs off, and how it notices that its server is alive.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

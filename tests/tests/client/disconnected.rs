@@ -1,4 +1,5 @@
-//! A client whose user's connections are ended: who can ask for tokens comes back by a new one and goes on; others end.
+//! A client whose user is disconnected: if it can ask for tokens, it reconnects with a new one and goes on; otherwise,
+//! it ends.
 
 use tidegate_core::client::{
     ClientConfig, ClientEvent, ClosedReason, ConnectionState, TokenSource,
@@ -22,7 +23,7 @@ fn connected(token: TokenSource) -> Bench {
     bench
 }
 
-/// Answers the question for a token, if there is one. Says whether there was.
+/// Answers the request for a token; returns whether there was one.
 fn answer(bench: &mut Bench, token: &str) -> bool {
     let question = |event: Event| match event {
         ClientEvent::AskToken { request } => Some(request),
@@ -46,7 +47,7 @@ fn disconnect(bench: &mut Bench) -> Vec<ConnectionState> {
 #[test]
 fn who_can_ask_for_tokens_comes_back_by_a_new_one_and_goes_on_where_it_was() {
     let mut bench = connected(TokenSource::Asked);
-    // However often: each time somebody has asked for it.
+    // However often it happens: each time, an administrator has asked for it.
     for (offset, token) in (2..20).zip(["second", "third"].into_iter().cycle()) {
         assert_eq!(disconnect(&mut bench), [ConnectionState::Disconnected]);
         bench.wake();

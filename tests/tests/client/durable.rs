@@ -1,4 +1,5 @@
-//! Several subscribers of one client to one durable subscription: one device, whose server is told what nobody has left.
+//! Several subscribers of one client to one durable subscription are one device: the server learns what all of them
+//! have processed.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tidegate_tests::{ms, pattern, secs, topic};
 
 const TO: &str = "job:1";
 
-/// A connected client, and what it has said and told.
+/// A connected client, with its frames and deliveries.
 struct Device {
     hub: ClientHub<Json>,
     now: Instant,
@@ -127,13 +128,13 @@ impl Device {
         }
     }
 
-    /// What a subscriber was told since this was asked last.
+    /// The deliveries to a subscriber since the last call.
     fn told(&mut self, id: SubscriptionId) -> Vec<u64> {
         let told = self.told.extract_if(.., |(known, _)| *known == id);
         told.map(|(_, offset)| offset).collect()
     }
 
-    /// What was acknowledged since this was asked last, after long enough for everything to be.
+    /// The acknowledgements since the last call, after enough time for all of them.
     fn acknowledged(&mut self) -> Vec<Position> {
         self.pass(secs(2));
         let sent = std::mem::take(&mut self.sent);
@@ -255,7 +256,7 @@ fn the_end_is_dealt_with_once_one_has_dealt_with_everything() {
     assert_eq!(device.acknowledged(), []);
     device.deal_with(second, 1);
     assert_eq!(device.acknowledged(), [position(2)]);
-    // Nothing is left of it, so that another name is free to take its place.
+    // Nothing is left of it, so another name can be used for the pattern.
     let tablet = SubscribeRequest {
         durable: Some(DurableName::new("tablet").unwrap()),
         ..SubscribeRequest::new(pattern(TO), Flow::IMMEDIATE)
@@ -324,7 +325,7 @@ fn a_subscription_that_is_forgotten_is_over_for_all_and_nothing_more_is_told_of_
         assert_eq!(device.told(id), Vec::<u64>::new());
     }
     assert_eq!(device.acknowledged(), []);
-    // What was said of it before is not said of the next one.
+    // Acknowledgements of the old one don't count for the next.
     let third = device.subscribe(Flow::IMMEDIATE);
     device.confirm();
     device.deliver(4..=4);

@@ -1,4 +1,4 @@
-//! Going back, frame by frame, for others who have joined, and whatever happens meanwhile.
+//! Rewinding for subscribers that have joined, frame by frame, with everything that may happen meanwhile.
 
 mod devices;
 
@@ -27,7 +27,7 @@ fn asked(request: &SubscribeRequest) -> String {
     format!("ask {name}{start}")
 }
 
-/// What the client does or tells, in short, where it has to do with subscriptions.
+/// The client's outputs about subscriptions, in short.
 fn brief(event: Event) -> Option<String> {
     Some(match event {
         ClientEvent::Send(ClientFrame::Ping) => "ping".into(),
@@ -87,7 +87,7 @@ impl Scene {
         scene
     }
 
-    /// One that goes back for somebody who starts so, and whose subscription is confirmed anew.
+    /// One that rewinds for a subscriber with this start, and whose subscription is confirmed again.
     fn back(to: &'static str, start: Start) -> Self {
         let mut scene = Self::live(to);
         scene.join(&start);
@@ -98,7 +98,7 @@ impl Scene {
         scene
     }
 
-    /// One that is durable, has been at the cursor, and has seen all that there is.
+    /// A durable one that began at its cursor, and has seen everything.
     fn device(to: &'static str) -> Self {
         let mut scene = Self::live(to);
         scene.join_as_device(Start::Latest, "phone");
@@ -123,7 +123,7 @@ impl Scene {
         self.bench.receive(ServerFrame::Pong);
     }
 
-    /// The server ends the subscription, and confirms it as it was asked for anew.
+    /// The server ends the subscription, and confirms it as it was requested again.
     fn start_anew(&mut self) {
         let pattern = pattern(self.to);
         self.bench.receive(ServerFrame::Unsubscribed { pattern });
@@ -191,7 +191,7 @@ impl Scene {
         });
     }
 
-    /// What is asked for by the next connection.
+    /// The requests over the next connection.
     fn reopened(&mut self) -> Vec<String> {
         let asked = |frame| match frame {
             ClientFrame::Subscribe(request) => Some(asked(&request)),
@@ -205,7 +205,8 @@ fn since(offset: u64) -> Start {
     Start::Since(vec![known(JOB, position(offset))])
 }
 
-/// A server whose link to the backend is lost may know less than the one before: nothing is lost for that.
+/// A server that has lost its link to the backend may know less than the previous one, which must not cost any
+/// publication.
 #[test]
 fn what_does_not_come_again_from_a_server_without_a_link_is_waited_for() {
     let mut scene = Scene::back(JOB, Start::Latest);
@@ -238,7 +239,7 @@ fn whoever_joins_while_what_is_held_back_comes_starts_with_those_before() {
     scene.join(&Start::Latest);
     assert_eq!(scene.told(), ["ping"]);
     scene.join(&since(1));
-    // It comes only now, and is no repetition.
+    // It only arrives now, and is not a repetition.
     scene.deliver(JOB, position(4));
     scene.deliver(JOB, position(2));
     assert_eq!(scene.told(), ["new 4"]);

@@ -1,4 +1,4 @@
-//! A connection that waits to be tried again, and somebody who waits for it: it is tried at once, and yet not too often.
+//! A connection in backoff that is needed now: it is retried at once, but not too often.
 
 use proptest::prelude::*;
 use tidegate_core::client::{ClientEvent, ConnectionState};
@@ -11,7 +11,7 @@ fn is_attempt(event: &Event) -> bool {
     matches!(event, ClientEvent::Connect { .. })
 }
 
-/// A client whose server has been away for so long that it waits for many seconds.
+/// A client whose server has been away so long that its backoff is many seconds.
 fn waiting() -> Bench {
     let mut bench = Bench::wanted();
     bench.subscribe("job:1", Start::Latest);
@@ -62,7 +62,7 @@ fn what_does_not_wait_is_left_alone() {
 }
 
 proptest! {
-    /// Whoever comes is served within two seconds, and a server that stays away is not asked for each of them.
+    /// A new subscriber is served within two seconds, but a server that stays away doesn't get an attempt for each.
     #[test]
     fn many_who_come_hasten_it_once_in_two_seconds(waits in prop::collection::vec(0_u64..1_000, 1..100)) {
         let mut bench = waiting();

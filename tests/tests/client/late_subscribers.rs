@@ -1,4 +1,4 @@
-//! Subscribers who join others of the same client: what they start with, whatever they know already.
+//! Subscribers that join others of the same client: what they start with, depending on what they know already.
 
 use core::num::NonZeroU32;
 
@@ -88,7 +88,7 @@ fn whoever_resumes_beside_others_what_has_not_begun_is_not_reset() {
     }
 }
 
-/// What subscribers who add up or merge were given, as one number.
+/// The deliveries of subscribers that sum or merge, as one number.
 fn total(net: &Network, record: usize) -> u64 {
     let values = net.records[record].values();
     values.iter().filter_map(serde_json::Value::as_u64).sum()

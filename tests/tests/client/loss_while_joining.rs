@@ -1,4 +1,4 @@
-//! What is lost on the way while somebody joins others, and is brought to where these are.
+//! Losses while a subscriber joins others and is brought up to date.
 
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::hub::{Due, Relay, RelayDue};
@@ -9,7 +9,7 @@ use tidegate_tests::bench::{EPOCH, position, publication};
 use tidegate_tests::json::Json;
 use tidegate_tests::{ms, pattern, topic};
 
-/// What a subscriber is told, in short.
+/// What a subscriber gets, in short.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Offset(u64),
@@ -64,7 +64,7 @@ fn joined_by(flow: Flow, start: Start) -> Relay<Json> {
     relay
 }
 
-/// The uplink drops something of what is new while it goes back for the newcomer: that is a loss to it, as to anybody.
+/// The uplink drops new publications while it rewinds for the newcomer: that is a loss for the newcomer, too.
 #[test]
 fn who_joins_is_told_of_what_is_dropped_once_something_comes_for_it() {
     let (now, job) = (Instant::ZERO, pattern("job:1"));

@@ -1,4 +1,5 @@
-//! A backend that has lost a topic's last publications, and has others in their places: what a client makes of it that nobody has told.
+//! A backend that has lost a topic's last publications and stored others in their places: how a client handles that
+//! without being told.
 
 use tidegate_core::client::ClientEvent;
 use tidegate_core::flow::{Flow, Slow};
@@ -8,7 +9,7 @@ use tidegate_core::publication::{Position, Publication};
 use tidegate_tests::bench::{Bench, Event, known, position, publication, start_of};
 use tidegate_tests::{pattern, topic};
 
-/// What a subscriber is told, in short.
+/// What a subscriber gets, in short.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Offset(u64),

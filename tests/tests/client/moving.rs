@@ -1,4 +1,4 @@
-//! A hub that another one takes the place of: between them everything is handed over once, and published once.
+//! A hub that is replaced by another one: between them, everything is delivered once and published once.
 
 use core::num::NonZeroU32;
 
@@ -19,7 +19,7 @@ use tidegate_tests::{ms, pattern, topic};
 struct Page {
     hub: ClientHub<Json>,
     now: Instant,
-    /// The offsets that were handed over, and to whom.
+    /// The delivered offsets, by subscription.
     handed: Vec<(SubscriptionId, u64)>,
     sent: Vec<ClientFrame<Json>>,
 }

@@ -37,7 +37,7 @@ impl Page {
         page
     }
 
-    /// The frames that the client has sent since the last look, and in answer to what it was answered, as they are written.
+    /// The frames that the client has sent since the last call, including reactions to the server's answers, as JSON.
     fn sent(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -92,7 +92,7 @@ impl Page {
     }
 }
 
-/// What the server was asked for last.
+/// The last policy that the server was asked for.
 fn asked(frames: &[Value]) -> Option<&Value> {
     let mut subscribes = frames.iter().filter(|frame| frame["type"] == "subscribe");
     subscribes.next_back().map(|frame| &frame["slow"])
@@ -125,7 +125,7 @@ fn several_are_asked_for_what_loses_least() {
         ((all, conflate), (all, drop), "drop"),
         ((all, drop), (all, disconnect), "disconnect"),
         ((all, disconnect), (all, conflate), "disconnect"),
-        // Who has said nothing is told of what is lost.
+        // A subscriber without a policy is told of losses.
         ((all, conflate), (all, None), "drop"),
         ((paced, conflate), (paced, None), "conflate"),
         // The newest alone is too little for who wants them merged, where the server doesn't merge.

@@ -1,4 +1,5 @@
-//! A client whose tokens end: it asks for the next in time, shows it without letting go of anything, and gives up late.
+//! A client whose tokens expire: it asks for the next one in time, shows it without losing anything, and gives up only
+//! late.
 
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use tidegate_tests::bench::{Bench, Event, error, offsets, position, state_of};
 use tidegate_tests::json::Json;
 use tidegate_tests::{ms, secs};
 
-/// The numbers of the questions among events.
+/// The numbers of the token requests among events.
 fn questions(events: &[Event]) -> Vec<u32> {
     let question = |event: &Event| match event {
         ClientEvent::AskToken { request } => Some(*request),
@@ -21,7 +22,7 @@ fn questions(events: &[Event]) -> Vec<u32> {
     events.iter().filter_map(question).collect()
 }
 
-/// The tokens that are shown by hellos among frames.
+/// The tokens in the hello frames among these.
 fn shown(frames: &[ClientFrame<Json>]) -> Vec<&str> {
     frames.iter().filter_map(token).collect()
 }
@@ -73,7 +74,7 @@ fn connected(seed: u64, lasts: Duration) -> Bench {
     bench
 }
 
-/// Lets time pass until the client asks for a token; returns when, and the question.
+/// Lets time pass until the client asks for a token; returns when, and the request's number.
 fn until_asked(bench: &mut Bench) -> (Instant, u32) {
     for _ in 0..1_000 {
         bench.wake();

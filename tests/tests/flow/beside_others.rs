@@ -10,7 +10,7 @@ use tidegate_core::time::Instant;
 use tidegate_tests::network::{Network, Quality};
 use tidegate_tests::{ms, secs};
 
-/// How long a frame is on its way.
+/// The delay of a frame.
 const DELAY: u64 = 10;
 
 /// When something is published, in milliseconds since the publication before.
@@ -36,7 +36,7 @@ fn publish_all(net: &mut Network, gaps: &Gaps) {
     net.check_converged();
 }
 
-/// What subscribers of these flows see, each of them, of the same publications.
+/// What subscribers with these flows get of the same publications.
 fn shared(flows: &[Flow], gaps: &Gaps) -> Network {
     let mut net = network(flows);
     publish_all(&mut net, gaps);
@@ -201,7 +201,8 @@ proptest! {
         }
     }
 
-    /// Others come and go, with whatever they want: who collects has everything, and who throttles is not far behind.
+    /// Others come and go with any flow: a subscriber that collects gets everything, and one that throttles is not far
+    /// behind.
     #[test]
     fn others_may_come_and_go(
         every in any_window(),

@@ -1,4 +1,5 @@
-//! What is collected is never thinned on the way: it comes in batches, whatever others of the client want.
+//! Collected publications are never conflated on the way: they come in batches, whatever other subscribers of the
+//! client want.
 
 use tidegate_tests::network::Direction;
 use tidegate_tests::record::Seen;

@@ -1,4 +1,4 @@
-//! Subscribers who ask for deltas: what goes over the wire, and that they are handed whole values.
+//! Subscribers that ask for deltas: what goes over the wire, and that they get whole values.
 
 use serde_json::{Value, json};
 use tidegate_core::client::ClientEvent;
@@ -287,7 +287,7 @@ fn bytes(values: &[Value]) -> (u64, u64) {
     (measure(Flow::IMMEDIATE), measure(delta(Flow::IMMEDIATE)))
 }
 
-/// What `tidegate_core::progress` tells of 500 labels by eight people, once a second.
+/// What `tidegate_core::progress` publishes about 500 labels by eight people, once a second.
 fn progress_object(second: u64) -> Value {
     let names = ["ada", "bob", "cem", "dot", "eva", "fay", "gus", "hal"];
     let done = 40 + second;

@@ -1,4 +1,4 @@
-//! What is sent when, and as what: paces that are pushed up, and deltas.
+//! What is sent when, and in which form: paces that are pushed up, and deltas.
 
 mod beside_others;
 mod collections;

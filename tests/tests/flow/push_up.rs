@@ -1,5 +1,5 @@
-//! Interest and flow travel up: one subscription for all who share a pattern, as coarse as they allow; each is paced as it
-//! asked, once.
+//! Interest and flow travel up: one subscription serves all subscribers of a pattern, with the coarsest flow that suits
+//! them all, and each is paced as it asked, once.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use tidegate_tests::network::{Cut, Direction, Network, Quality};
 use tidegate_tests::record::Seen;
 use tidegate_tests::{ms, secs};
 
-/// How long a frame is on its way.
+/// The delay of a frame.
 const DELAY: u64 = 10;
 
 /// A server and a client that is connected, half a second after the origin.
@@ -22,7 +22,7 @@ pub(super) fn network() -> Network {
     net
 }
 
-/// Publishes numbers from 1, one each `every` milliseconds, for `count` of them. Returns when the first was.
+/// Publishes the numbers from 1 to `count`, one every `every` milliseconds. Returns when the first one was.
 pub(super) fn publish_each(net: &mut Network, every: u64, count: u64) -> u64 {
     let began = net.now.as_micros() / 1000;
     for number in 1..=count {
@@ -32,14 +32,14 @@ pub(super) fn publish_each(net: &mut Network, every: u64, count: u64) -> u64 {
     began
 }
 
-/// When a subscriber was told of which number, in milliseconds since `began` and a frame's way.
+/// When a subscriber got each number, in milliseconds since `began`, less a frame's delay.
 fn timeline(net: &Network, record: usize, began: u64) -> Vec<(u64, u64)> {
     let shift = |(at, value): (u64, Value)| (at - began - DELAY, value.as_u64().unwrap());
     let timeline = net.records[record].timeline();
     timeline.into_iter().map(shift).collect()
 }
 
-/// The subscriptions that the server has, its witness not counted.
+/// The number of the server's subscriptions, without its witness.
 fn upstream(net: &Network) -> usize {
     net.server.counts().subscriptions - 1
 }

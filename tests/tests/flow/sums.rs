@@ -1,4 +1,4 @@
-//! Counters whose increments are summed up on the way agree in the end, whoever else adds them up at which pace.
+//! Counters whose increments are summed on the way agree in the end, whatever other subscribers sum at which pace.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn sums(pace: Pace) -> Flow {
     }
 }
 
-/// What a subscriber has added up, one increment being `{"done": …}`.
+/// The sum of a subscriber, whose increments are `{"done": …}`.
 fn total(net: &Network, record: usize) -> u64 {
     let values = net.records[record].values();
     values

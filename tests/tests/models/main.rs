@@ -1,4 +1,4 @@
-//! Every interleaving of the smallest hard parts, up to a depth.
+//! Explores every interleaving of small but hard parts, up to a depth.
 
 mod presence;
 mod resume;

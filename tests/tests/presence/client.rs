@@ -29,7 +29,7 @@ fn watch(network: &mut Network, peer: usize, to: &str) {
     network.with_hub(peer, |hub, now| hub.handle_watch(now, &topic(to)));
 }
 
-/// Keys and metas that a client holds for present.
+/// The presences that a client knows: keys and metas.
 fn seen_by(network: &Network, peer: usize, to: &str) -> Vec<(String, Value)> {
     pairs(network.peers[peer].hub.roster(&topic(to)))
 }
@@ -45,7 +45,7 @@ fn pairs(roster: Option<&Roster<Json>>) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// What a client was told about keys since it was asked last.
+/// The changes of keys that a client got since the last call.
 fn told(network: &mut Network, peer: usize) -> Vec<(String, KeyChangeKind)> {
     let pair = |change: KeyChange<Json>| (change.key.to_string(), change.kind);
     network.peers[peer]

@@ -1,4 +1,4 @@
-//! Presences over bare connections: what is asked, what is answered, and when someone leaves.
+//! Presences over bare connections: requests, answers, and departures.
 
 use std::collections::BTreeMap;
 
@@ -201,7 +201,7 @@ fn a_slow_watcher_is_given_the_state_anew_once_it_has_caught_up() {
     assert_eq!(kinds(&wire.receive(slow)), ["presence_diff"], "it goes on");
 }
 
-/// What someone who was told of presences holds.
+/// The presences that a watcher knows.
 fn held(roster: Option<Roster<Json>>) -> Vec<(String, Value)> {
     let present = roster
         .into_iter()

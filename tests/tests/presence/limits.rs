@@ -1,4 +1,4 @@
-//! What a node takes in, and whom it listens to.
+//! Which presences a node accepts, and from which nodes.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Why a node that holds `live` may not take in a presence; the first of the reasons.
+/// The first reason why a node that holds `live` may refuse a presence.
 fn refusal(
     limits: &PresenceLimits,
     live: &BTreeMap<TrackId, usize>,

@@ -1,4 +1,4 @@
-//! What a client makes of a server that refuses a watch or a presence, or ends it later.
+//! How a client handles a server that refuses a watch or a presence, or ends it later.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Presences of several servers that tell each other.
+//! Presences that several servers exchange.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use tidegate_tests::{ms, secs};
 
 use crate::scene::{opened, present, track, watching};
 
-/// Passes on what servers say to each other, as text.
+/// Passes the servers' broadcasts on, as text.
 fn exchange(wires: &mut [Wire]) {
     loop {
         let mut texts = Vec::new();
@@ -79,7 +79,7 @@ fn any_clock() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0..12_u64, 1 => Just(u64::MAX), 1 => Just(u64::MAX - 1)]
 }
 
-/// A message as a server of another make might send it: whole, but without sense.
+/// A message as another implementation might send it: well-formed, but senseless.
 fn any_message() -> impl Strategy<Value = Value> {
     let join = (any_clock(), "[ab]", "[ab]")
         .prop_map(|(clock, to, key)| json!({ "clock": clock, "topic": to, "key": key, "data": 1 }));

@@ -1,5 +1,4 @@
-//! What a server lets its clients do: who they are is asked first, each request is held against what they may do, and
-//! what they may do ends.
+//! Access control: clients are authenticated first, each request is checked against their rights, and rights expire.
 
 use std::sync::Arc;
 

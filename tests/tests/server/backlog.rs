@@ -1,4 +1,4 @@
-//! What slow connections cost in all: counted, told, and made less of only where there is too much.
+//! The total backlog of slow connections: it is counted and reported, and only reduced if it is too much.
 
 use serde_json::{Value, json};
 use tidegate_core::flow::{Flow, FlowFloor, Slow};
@@ -9,7 +9,7 @@ use tidegate_core::session::CloseReason;
 use tidegate_tests::wire::{Wire, kinds, payloads, subscribe};
 use tidegate_tests::{ms, pattern};
 
-/// What a publication of [`text`] counts, and how many of them a connection has room for.
+/// The size of a publication of [`text`], and how many of them a connection has room for.
 const BYTES: usize = 1_000;
 const ROOM: usize = 20;
 

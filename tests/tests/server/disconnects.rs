@@ -25,7 +25,7 @@ pub(crate) fn disconnect(wire: &mut Wire, id: u64, user: &str) -> usize {
         .handle_disconnect(wire.now, id, &user.into(), true)
 }
 
-/// What the server says to others, as the text that is sent.
+/// The server's broadcasts, as text.
 pub(crate) fn said(wire: &mut Wire) -> Option<String> {
     let told = wire.server.poll_disconnects(wire.now);
     let text = serde_json::to_string(&DisconnectsEnvelope::from(told.clone())).unwrap();
@@ -375,7 +375,7 @@ fn close(servers: &mut [Wire; 2], open: &mut Vec<(usize, ConnectionId, u64)>) {
     }
 }
 
-/// What is told of one user has room for the longest name.
+/// A broadcast about one user has room for the longest name.
 #[test]
 fn a_message_has_at_least_one_however_long_its_user() {
     let mut config = ServerConfig::new(1);

@@ -1,4 +1,4 @@
-//! A server that is about to go sends its clients elsewhere: one by one, and in time.
+//! A server that drains sends its clients elsewhere: one by one, and in time.
 
 use core::time::Duration;
 
@@ -195,7 +195,7 @@ fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<
     (left, closed)
 }
 
-/// How many fall into each tenth of the time.
+/// The number in each tenth of the time.
 fn tenths(times: &[Duration], window: Duration) -> [usize; 10] {
     let mut counts = [0; 10];
     for time in times {

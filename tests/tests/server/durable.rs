@@ -1,4 +1,4 @@
-//! Devices that come and go, servers that die, and what is to reach them all the same.
+//! Devices that come and go, servers that die, and publications that must arrive nevertheless.
 
 use proptest::prelude::*;
 use tidegate_tests::durable_model::World;
@@ -51,8 +51,8 @@ fn take_steps(world: &mut World, steps: &[Step]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever dies and whatever is lost: everything is dealt with at least once, nothing is handed over twice within a
-    /// life, and what was dealt with does not come back once that is stored.
+    /// Whatever dies and whatever is lost, everything is processed at least once, nothing is delivered twice within a
+    /// life, and processed publications don't come back once that is stored.
     #[test]
     fn everything_kept_is_dealt_with(
         steps in prop::collection::vec(any_step(), 1..120),

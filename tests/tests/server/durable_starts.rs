@@ -34,7 +34,7 @@ fn key(name: &str, to: &str) -> CursorKey {
     }
 }
 
-/// Whether a cursor was stored since it was asked last.
+/// Whether a cursor was stored since the last call.
 fn is_stored(linked: &mut Linked) -> bool {
     let mut calls = linked.calls.drain(..);
     calls.any(|call| {

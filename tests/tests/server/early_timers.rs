@@ -1,4 +1,4 @@
-//! A session whose host wakes it whenever it likes: it does at its deadlines what it has to, and nothing before.
+//! A session whose host wakes it at any time: it acts at its deadlines, and never before.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A session, its host's clock, and all that it has wanted.
+/// A session, its host's clock, and all its outputs.
 struct Scene {
     session: Session<Json>,
     now: Instant,

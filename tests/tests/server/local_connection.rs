@@ -146,7 +146,7 @@ fn what_a_device_says_that_it_has_seen_is_stored_before_anything_else_happens() 
         let counts = wire.server.durable_counts();
         stored.push((counts.stored, counts.unstored));
     }
-    // It begins one before the latest, which is what the second one has seen.
+    // It resumes one before the latest, which is what the second one has seen.
     assert_eq!(stored, [(0, 0), (0, 0), (1, 0)]);
 }
 

@@ -1,4 +1,4 @@
-//! Messages that take longer than a heartbeat: what counts as a sign of life before they are complete.
+//! Messages that take longer than a heartbeat: which bytes count as a sign of life before they are complete.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Looking topics up where they live, without subscribing.
+//! Looking topics up in the backend, without subscribing.
 
 use core::time::Duration;
 
@@ -66,7 +66,7 @@ impl Asked {
         }
     }
 
-    /// What is asked for beside signs of life.
+    /// The calls, except heartbeats.
     fn lookups(&self) -> Vec<UplinkCall<Json>> {
         let calls = self.calls.iter().map(|(_, call)| call.clone());
         calls
@@ -100,7 +100,7 @@ impl Asked {
         self.now = end;
     }
 
-    /// Every answer since this was asked last: by topic, how far each has come.
+    /// Every answer since the last call: the position of each topic.
     fn told(&mut self) -> Vec<Answer> {
         let mut told = Vec::new();
         while let Some((ticket, found)) = self.server.poll_found() {

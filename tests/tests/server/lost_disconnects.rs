@@ -1,4 +1,4 @@
-//! What others are to be told of ended connections is lost on its way, while the link stands.
+//! Broadcasts about disconnected users that are lost on the way, although the link stands.
 
 use tidegate_tests::asking::granted;
 use tidegate_tests::ms;

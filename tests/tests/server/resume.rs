@@ -1,4 +1,4 @@
-//! Coming back: exactly what was missed, or the plain word that it is lost.
+//! Resuming: a subscriber gets exactly what it missed, or a reset.
 
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, ServerConfig};
@@ -24,7 +24,7 @@ fn at(position: Position, offset: u64) -> Position {
     Position { offset, ..position }
 }
 
-/// A new connection that resumes, and what it is told after its welcome.
+/// A new connection that resumes, and its frames after the welcome.
 fn resume(wire: &mut Wire, pattern: &str, since: &[Value]) -> (ConnectionId, Vec<Value>) {
     let id = wire.open();
     let frame = json!({ "type": "subscribe", "pattern": pattern, "since": since });

@@ -1,5 +1,4 @@
-//! What becomes of a slow connection's publications: as each subscription wants it, and within the room that all
-//! connections have together.
+//! The policies for slow connections: they hold for each subscription, within the limit of all connections together.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

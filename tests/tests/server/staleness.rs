@@ -1,4 +1,4 @@
-//! Servers that lose touch with where topics live: each client knows whether its own has.
+//! Servers that lose touch with their backend: each client knows whether its own has.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The end of a topic: recognised, never held back, never lost, and told to whoever comes late.
+//! The end of a topic: it is recognised, never held back, never lost, and delivered to late subscribers.
 
 use std::num::NonZeroU32;
 

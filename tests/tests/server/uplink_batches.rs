@@ -1,4 +1,4 @@
-//! How publications go up: in order, in batches, within limits, each answered once for what became of it.
+//! How publications go up: in order, in batches, within limits, each with one true answer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -40,7 +40,7 @@ fn since(world: &mut World, server: usize, to: &str, known: Vec<TopicPosition>) 
     world.watch(server, to, Flow::IMMEDIATE, Start::Since(known))
 }
 
-/// How often a subscriber was told of a publication, and of a loss.
+/// The number of a subscriber's publications, and of its losses.
 fn told(world: &World, server: usize, id: ConnectionId, of: &str) -> (usize, usize) {
     let told = &world.told(server, id, of).told;
     let count = |kind: &str| told.iter().filter(|text| text.starts_with(kind)).count();

@@ -1,4 +1,4 @@
-//! What a server asks its uplink for: no more than it lacks, and no more at a time than it may.
+//! What a server reads from its backend: only what it lacks, and within the limit of simultaneous calls.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::ServerConfig;
@@ -16,7 +16,7 @@ fn write(world: &mut World, to: &str, count: u64) {
     }
 }
 
-/// What was read since it was asked for last.
+/// The reads since the last call.
 fn reads(world: &mut World) -> Vec<(Topic, Option<Position>)> {
     let calls = world.calls.drain(..);
     let reads = calls.filter_map(|(_, _, call)| match call {

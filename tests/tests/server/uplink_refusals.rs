@@ -1,4 +1,4 @@
-//! What the backend does not take, beside what it takes.
+//! Publications that the backend refuses, beside ones that it accepts.
 
 use std::collections::BTreeMap;
 

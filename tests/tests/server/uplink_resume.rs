@@ -1,4 +1,4 @@
-//! Subscribers who resume at a server that has no copy of their topics yet.
+//! Subscribers that resume at a server that has no copy of their topics yet.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::{Start, TopicPosition};

@@ -60,7 +60,7 @@ enum Op {
     },
 }
 
-/// What befalls a page.
+/// An event in the life of a page.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Close,

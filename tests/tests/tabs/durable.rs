@@ -1,4 +1,5 @@
-//! Durable subscriptions of tabs, which are one device: what one of them has dealt with, all have, and whoever dies takes nothing along.
+//! Durable subscriptions of tabs, which are one device: what one of them has processed counts for all, and nothing is
+//! lost with a tab that dies.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tidegate_tests::tab_model::scene::{leader, numbers, publish, publish_all};
 use tidegate_tests::tab_model::{Browser, Life, Path};
 use tidegate_tests::{ms, pattern, secs, topic};
 
-/// The tabs of a device, and what its handlers have dealt with.
+/// The tabs of a device, and what its handlers have processed.
 struct Device {
     browser: Browser,
     to: &'static str,

@@ -1,4 +1,4 @@
-//! A leader at work: how often it says that it lives, and what becomes of its transports.
+//! A leader at work: how often it proves that it is alive, and what happens to its transports.
 
 use proptest::prelude::*;
 use tidegate_core::client::ConnectionState;

@@ -1,4 +1,4 @@
-//! A tab believes nobody: whatever is said to it, and whatever befalls it, it goes on.
+//! A tab trusts no message: whatever it receives, and whatever happens to it, it goes on.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use tidegate_core::topic::{Pattern, Topic};
 use tidegate_tests::json::Json;
 use tidegate_tests::{ms, pattern, topic};
 
-/// What befalls a tab.
+/// An event at a tab.
 #[derive(Clone, Debug)]
 enum Fate {
     Wait(u64),
@@ -208,7 +208,7 @@ struct Host<const LEADS: bool> {
     now: Instant,
     request: u32,
     link: u32,
-    /// All that it wanted of its host since it was looked at last.
+    /// All its outputs since the last call.
     wanted: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A leader whose connection the server ends, because it knows of a later one.
+//! A leader whose connection the server closes, because there is a later one.
 
 use tidegate_core::client::{ClientConfig, ConnectionState};
 use tidegate_core::flow::Flow;

@@ -1,4 +1,4 @@
-//! Tabs that share a connection whose tokens end: which of them is asked for the next, and that nobody notices.
+//! Tabs that share a connection whose tokens expire: which of them is asked for the next one, without anyone noticing.
 
 use tidegate_core::client::{ConnectionState, TokenSource};
 use tidegate_tests::tab_model::scene::{indices, leader, numbers, publish, tabs_of};

@@ -1,4 +1,4 @@
-//! One target under libFuzzer: that which `TIDEGATE_FUZZ_TARGET` names.
+//! Runs one target under libFuzzer: the one that `TIDEGATE_FUZZ_TARGET` names.
 
 #![no_main]
 

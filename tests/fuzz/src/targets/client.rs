@@ -1,4 +1,4 @@
-//! Servers that say anything.
+//! Servers that send anything.
 
 use core::time::Duration;
 
@@ -13,15 +13,15 @@ use tidegate_tests::{pattern, topic};
 
 use crate::Source;
 
-/// The most that a client does about one thing that happens to it.
+/// The most outputs of a client for one event.
 const OUTPUTS_MAX: usize = 10_000;
 
 const WAITS_MS: [u64; 6] = [0, 1, 250, 10_000, 38_000, 120_000];
 
 const PATTERNS: [&str; 3] = ["job:1", "job:*", "user:7"];
 
-/// Whatever a server says, and however often connections break: the client goes on, is never woken in the past, does
-/// a bounded number of things about each, and can be left.
+/// Whatever a server sends, and however often connections break, the client goes on, never asks to be woken in the
+/// past, has a bounded number of outputs for each event, and can be closed.
 pub fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let mut host = Host {
@@ -104,7 +104,7 @@ impl Host {
     }
 }
 
-/// What a server may say, whole.
+/// The valid frames of a server.
 fn any_frame(source: &mut Source<'_>) -> Value {
     let pattern = *source.one_of(&PATTERNS);
     let topic = *source.one_of(&["job:1", "job:2", "user:7"]);

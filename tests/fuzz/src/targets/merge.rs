@@ -1,11 +1,11 @@
-//! Payloads that are merged and summed up.
+//! Merging and summing payloads.
 
 use tidegate::Json;
 use tidegate_core::payload::Payload as _;
 
 use crate::Source;
 
-/// Any two payloads can be merged and summed up, and what comes of it is JSON again.
+/// Any two payloads can be merged and summed, and the result is JSON again.
 pub fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let texts = match bytes.iter().position(|byte| *byte == b'\n') {

@@ -7,10 +7,10 @@ use tidegate_tests::wire::Wire;
 
 use crate::Source;
 
-/// How many misbehave.
+/// The number of clients that misbehave.
 const CLIENTS: usize = 3;
 
-/// What each time passes is one of: some of it is longer than a client may be silent.
+/// The choices for the time that passes: some are longer than a client may be silent.
 const WAITS_MS: [u64; 6] = [0, 1, 50, 999, 26_000, 50_000];
 
 const TOPICS: [&str; 4] = ["job:1", "job:2", "user:7", "job:1:log"];
@@ -65,7 +65,7 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(wire.server.presence_counts().metas, 0);
 }
 
-/// Somebody who behaves: is sent what it publishes itself, to a topic that nobody else may touch.
+/// A client that behaves: it gets its own publications, on a topic that no other client may touch.
 struct Bystander {
     id: ConnectionId,
     published: u64,
@@ -105,12 +105,12 @@ impl Bystander {
             }
         }
         assert_eq!(self.seen, self.published);
-        // Whoever behaves gives signs of life.
+        // The client that behaves sends heartbeats.
         wire.send(self.id, &json!({ "type": "ping" }));
     }
 }
 
-/// What a client may send, whole.
+/// The valid frames of a client.
 fn any_frame(source: &mut Source<'_>) -> Value {
     let pattern = *source.one_of(&PATTERNS);
     let topic = *source.one_of(&TOPICS);

@@ -1,4 +1,4 @@
-//! Servers behind the same backend that say anything to each other.
+//! Servers that share a backend and broadcast anything.
 
 use serde_json::{Value, json};
 use tidegate_core::hub::{ConnectionId, DisconnectsEnvelope, ServerConfig};
@@ -12,7 +12,8 @@ use crate::Source;
 
 const WAITS_MS: [u64; 4] = [1, 50, 5_000, 16_000];
 
-/// Whatever other servers say: this one goes on, and once they are silent their presences are gone, and they themselves forgotten.
+/// Whatever other servers broadcast, this one goes on, and once they are silent, their presences are removed and they
+/// are forgotten.
 pub fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let mut wire = Wire::new(ServerConfig::new(1));

@@ -2,7 +2,7 @@
 
 use tidegate::auth::JwtVerifier;
 
-/// What somebody shows is refused: nobody guesses a signature.
+/// Every text is refused as a token: no fuzzer guesses a signature.
 pub fn run(bytes: &[u8]) {
     let verifier = JwtVerifier::hs256(&[7; 32]).expect("a secret that is long enough");
     let shown = String::from_utf8_lossy(bytes);

@@ -7,8 +7,8 @@ use crate::Source;
 
 const TEXTS_MAX: usize = 12;
 
-/// Whatever is taken for a topic or pattern says again what it was read from, and patterns, the router and a matcher that
-/// knows nothing but segments agree on what matches.
+/// Everything that is accepted as a topic or pattern prints as the text that it was parsed from; and patterns, the
+/// router and a naive matcher of segments agree on what matches.
 pub fn run(bytes: &[u8]) {
     let mut source = Source::new(bytes);
     let (mut topics, mut patterns) = (Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ fn naive(pattern: &Pattern, topic: &Topic) -> bool {
     has_length && pairs.all(|(wanted, segment)| *wanted == "*" || wanted == segment)
 }
 
-/// Mostly segments that others have, too.
+/// Usually segments that other texts have, too.
 fn any_text(source: &mut Source<'_>) -> String {
     if source.below(8) == 0 {
         return source.text();

@@ -1,4 +1,4 @@
-//! Going back to a device's cursor, beside others who have joined.
+//! Rewinding to a device's cursor, beside other subscribers that have joined.
 
 use super::*;
 use tidegate_tests::secs;
@@ -66,7 +66,7 @@ fn a_device_that_joins_another_one_is_given_all_after_the_cursor() {
     assert_eq!(scene.told(), ["ask phone latest", "ping", "to the cursor"]);
     scene.join_as_device(Start::Latest, "phone");
     assert_eq!(scene.told(), ["ask phone latest"]);
-    // What it has asked for before comes still.
+    // Publications that were requested before still arrive.
     scene.deliver(JOB, position(3));
     assert_eq!(scene.told(), ["again 3, the latest"]);
     // What is on its way is what this one wants, too.
@@ -117,7 +117,7 @@ fn what_a_device_lacks_is_lost_to_it_alone() {
         scene.reset(place);
         assert_eq!(scene.told(), [expected], "{place:?}");
     }
-    // Who waits to start, and is given that afterwards, makes no difference.
+    // A subscriber that is waiting to start, and is served afterwards, makes no difference.
     scene.deliver(JOB, position(4));
     scene.join(&since(1));
     scene.reset(position(9));
@@ -141,7 +141,7 @@ fn what_all_miss_on_the_way_to_the_cursor_is_lost_to_all() {
     scene.reset(position(2));
     scene.deliver(JOB, position(2));
     assert_eq!(scene.told(), ["ask phone latest", "lost", "new 2"]);
-    // What they have seen comes to nobody again before the cursor is there.
+    // What they have seen is not delivered again before the cursor is reached.
     scene.deliver(JOB, position(2));
     assert_eq!(scene.told(), Vec::<String>::new());
 }
