@@ -64,16 +64,11 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
   protected abstract start(machine: M): void;
   /** Tells the machine that a subscription is over. */
   protected abstract unsubscribe(machine: M, subscription: number): number;
-  /**
-   * Processes a record that is not about a subscription. Called while records are read: it must not call into the core.
-   */
+  /** Processes a record that is not about a subscription. Called amid reading: it must not call into the core. */
   protected abstract takeRow(row: Row): void;
   /** Processes an outgoing frame: its text, and a row with the slot of its data, or -1. Must not call into the core. */
   protected takeFrame(_json: string, _row: Row): void {}
-  /**
-   * Processes the text of a message to other tabs. Its data is in the slots of the preceding data rows. Must not call
-   * into the core.
-   */
+  /** Processes a message to other tabs, with its data in the slots of the data rows before. Must not call into the core. */
   protected takePost(_text: string): void {}
   /** Processes a note that is not about a subscription. Must not call into the core. */
   protected abstract takeNote(note: Note): void;
@@ -332,10 +327,7 @@ export abstract class Switchboard<M extends HubMachine, Note extends { note: str
     this.handOver();
   }
 
-  /**
-   * Reads the records of a call, queues what is due, and arms the timer. `published`: the slot of the publication that
-   * was passed to the call, if any.
-   */
+  /** Reads the records of a call, queues what is due, and arms the timer. `published`: the slot of the call's publication. */
   protected read(count: number, published = -1): void {
     this.#deliveries.begin(published);
     let texts: string | undefined;

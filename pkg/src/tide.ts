@@ -154,10 +154,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /**
-   * The connection is now shared in another way, which needs another core: subscriptions, presences and publishes move
-   * over to it.
-   */
+  /** Moves subscriptions, presences and publishes over to another core, which another way of sharing needs. */
   #moveOver(core: Core): void {
     this.#attempt(() => this.#call((hub, now) => hub.handle_move(now)), false);
     this.#attempt(() =>
@@ -216,9 +213,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     return hub;
   }
 
-  /**
-   * Reads the records of a call, and sends the frames among them, unless more of a message is to be processed first.
-   */
+  /** Reads the records of a call, and sends the frames among them, unless a message is still being processed. */
   protected override read(count: number, published?: number): void {
     super.read(count, published);
     if (!this.#isTaking) {
@@ -231,10 +226,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#transport.flush();
   }
 
-  /**
-   * Calls the handlers that are due, and does what is due with locks, workers and sockets: so what is to be sent before
-   * goes out first.
-   */
+  /** Calls what is due: handlers, locks, workers and sockets. Frames from before leave first. */
   protected override handOver(): void {
     this.#flush();
     super.handOver();
@@ -383,9 +375,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     }
   }
 
-  /**
-   * Ends everything: first what the application waits for, then, unless this is a failure, the connection in the core.
-   */
+  /** Ends everything that the application waits for, and then, unless this is a failure, the core's connection. */
   #giveUp(error: TidegateError | undefined): void {
     if (error === undefined) {
       this.endAll();
