@@ -290,8 +290,7 @@ impl Driver {
         }
     }
 
-    /// The message would be too long on the next connection, too, so the client is closed, as if the server had refused
-    /// it.
+    /// Closes the client, as if the server had refused it: the message would be too long on the next connection, too.
     fn refuse_message(&mut self, link: u32, bytes: usize, bytes_max: usize) {
         let message = format!(
             "the server sent a message of {bytes} bytes, and this client takes {bytes_max}; raise ClientOptions::message_bytes_max"
@@ -309,8 +308,7 @@ impl Driver {
         self.hub.handle_closed(self.now(), link);
     }
 
-    /// Returns why the connection ended. If no reason was noted while a token was requested, the hub has given up on
-    /// that request.
+    /// Returns why the connection ended. Without a noted reason, a token that was requested did not come.
     fn take_ending(&mut self) -> Option<Fault> {
         let seconds = self.timeouts.token.as_secs();
         let no_token = || Fault::NoToken(format!("nobody answered within {seconds} s"));
