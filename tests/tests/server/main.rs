@@ -16,6 +16,7 @@ mod long_messages;
 mod lookups;
 mod lost_disconnects;
 mod rates;
+mod repeated_disconnects;
 mod resume;
 mod session;
 mod slow_consumer;
