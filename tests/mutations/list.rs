@@ -77,8 +77,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "client-keeps-positions-after-resets",
         file: "core/src/client/subscription.rs",
-        old: "            self.positions.remove(topic);\n        }\n        true",
-        new: "        }\n        true",
+        old: "let offset = position.offset.saturating_sub(1);\n            *seen_at",
+        new: "let offset = position.offset;\n            *seen_at",
         breaks: "after a reset the latest value is taken for an old one",
     },
     Mutation {
@@ -105,8 +105,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "throttle-drops-the-trailing-value",
         file: "core/src/gate/throttle.rs",
-        old: "                is_pending\n            }\n        }\n    }\n\n    /// What is pending leaves now",
-        new: "                false\n            }\n        }\n    }\n\n    /// What is pending leaves now",
+        old: "                is_pending\n            }\n        }\n    }\n\n    /// What is pending is emitted now,",
+        new: "                false\n            }\n        }\n    }\n\n    /// What is pending is emitted now,",
         breaks: "the last value of a burst is never delivered",
     },
     Mutation {

@@ -266,10 +266,12 @@ impl<P> Subscription<P> {
         if is_known || (seen.is_none() && self.is_for_others()) {
             return false;
         }
-        if position.offset == 0 && position.epoch != 0 {
-            *seen_at(&mut self.positions, topic, position) = position.into();
-        } else {
+        if position.epoch == 0 {
             self.positions.remove(topic);
+        } else {
+            // The latest value is still to come: whoever resumes before it has is given that, or told that it is gone, too.
+            let offset = position.offset.saturating_sub(1);
+            *seen_at(&mut self.positions, topic, position) = Position { offset, ..position }.into();
         }
         true
     }

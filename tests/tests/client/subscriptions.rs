@@ -102,26 +102,34 @@ fn what_was_seen_is_not_seen_again_whatever_the_server_sends() {
     assert_eq!(offsets(&bench.events()), [1], "another epoch begins anew");
 }
 
+/// It may come by the next connection, or be gone by then, too: who asks for what comes after a position is told so.
 #[test]
-fn after_a_reset_the_topic_is_unknown_until_its_latest_value_comes() {
+fn after_a_reset_the_topics_latest_value_is_still_to_come() {
     let mut bench = Bench::subscribed();
     bench.deliver(position(3));
     bench.events();
+    let at = |offset| Position { epoch: 9, offset };
     let reset = |offset| ServerFrame::Reset {
         topic: topic("job:1"),
-        position: Position { epoch: 9, offset },
+        position: at(offset),
         via: None,
     };
+    for (lost, after) in [(20, 19), (1, 0), (0, 0)] {
+        bench.receive(reset(lost));
+        let start = start_of(&bench.reopen());
+        assert_eq!(start, Start::Since(vec![known("job:1", at(after))]));
+        bench.confirm("job:1", Some(at(lost)));
+    }
     bench.receive(reset(20));
+    bench.events();
+    bench.deliver(at(20));
+    assert_eq!(offsets(&bench.events()), [20]);
+    bench.receive(ServerFrame::Reset {
+        topic: topic("job:1"),
+        position: Position::default(),
+        via: None,
+    });
     assert_eq!(start_of(&bench.reopen()), Start::Since(vec![]));
-    bench.confirm("job:1", Some(position(3)));
-    bench.receive(reset(0));
-    let empty = Position {
-        epoch: 9,
-        offset: 0,
-    };
-    let start = start_of(&bench.reopen());
-    assert_eq!(start, Start::Since(vec![known("job:1", empty)]));
 }
 
 #[test]
