@@ -119,6 +119,7 @@ impl Dice {
         Faults {
             cuts: self.of(&[0, 40, 90]),
             disconnects: if plan.asks { self.of(&[0, 40]) } else { 0 },
+            backends: self.of(&[0, 0, 60]),
             ..Faults::default()
         }
     }
@@ -231,7 +232,8 @@ impl Dice {
 
     fn backend(&mut self, plan: &Plan) -> BackendAct {
         let server = self.below(plan.servers);
-        match self.below(6) {
+        // One that is full refuses publications, and what may have been missed is read again: links alone are to break gently.
+        match self.below(if plan.is_gentle { 4 } else { 6 }) {
             0 => BackendAct::Cut(server, true),
             1 => BackendAct::Cut(server, false),
             2 => BackendAct::Away(server, true),
