@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::certificate::Certificate;
 use crate::dialect::Dialect;
+use crate::peers;
 use crate::pipe::Trust;
 
 /// The role of a server in the comparison.
@@ -30,14 +31,14 @@ pub(crate) struct Contestant {
     pub(crate) dialect: Dialect,
     /// The certificate to trust, if it speaks TLS.
     pub(crate) trust: Option<Trust>,
-    program: PathBuf,
-    start: Start,
+    pub(crate) program: PathBuf,
+    pub(crate) start: Start,
 }
 
 /// How a program gets its port.
 #[derive(Clone, Debug)]
-enum Start {
-    /// By these arguments; `{port}` stands for the port.
+pub(crate) enum Start {
+    /// By these arguments, in which `{port}` stands for the port.
     Arguments(Vec<String>),
     /// By a configuration file; `{port}` stands for the port, and `{folder}` for a folder for its files.
     Configured {
@@ -48,8 +49,7 @@ enum Start {
 }
 
 impl Contestant {
-    /// The floor, Tidegate, and the peers that are found: programs on the PATH, and those that npm has installed in
-    /// `peers`.
+    /// The floor and Tidegate, and the peers that are found in the folder `peers` and on the PATH. What is left out is told.
     pub(crate) fn all(
         tidegate: &Path,
         certificate: Option<&Certificate>,
@@ -65,31 +65,23 @@ impl Contestant {
             "--listen",
             "127.0.0.1:{port}",
         ];
-        let with = |name, role, dialect, program: &Path, arguments: &[&str]| Self {
-            name,
-            role,
-            dialect,
-            trust: None,
-            program: program.to_path_buf(),
-            start: Start::Arguments(arguments.iter().map(|text| (*text).to_owned()).collect()),
-        };
         let mut all = vec![
-            with("floor", Role::Floor, Dialect::Plain, &own, &floor),
-            with(
+            Self::told("floor", Role::Floor, Dialect::Plain, &own, &floor),
+            Self::told(
                 "floor, batching",
                 Role::BatchingFloor,
                 Dialect::Plain,
                 &own,
                 &batching,
             ),
-            with(
+            Self::told(
                 "Tidegate WebSocket",
                 Role::Ours,
                 Dialect::Tidegate,
                 tidegate,
                 &serve,
             ),
-            with(
+            Self::told(
                 "Tidegate SSE",
                 Role::Ours,
                 Dialect::TidegateSse,
@@ -108,7 +100,7 @@ impl Contestant {
             let arguments = [&serve[..], &more].concat();
             all.push(Self {
                 trust: Some(Trust::only(&chain)?),
-                ..with(
+                ..Self::told(
                     "Tidegate over TLS",
                     Role::Ours,
                     Dialect::Tidegate,
@@ -117,91 +109,35 @@ impl Contestant {
                 )
             });
         }
-        let Some(peers) = peers else {
-            return Ok(all);
-        };
-        let scripts: [(_, _, &str, &str); 3] = [
-            ("Bun", Dialect::Plain, "bun", "bun.mjs"),
-            ("ws on Node", Dialect::Plain, "node", "ws.mjs"),
-            (
-                "socket.io on Node",
-                Dialect::SocketIo,
-                "node",
-                "socket-io.mjs",
-            ),
-        ];
-        for (name, dialect, program, script) in scripts {
-            let script = peers.join(script);
-            if let Some(program) = find(peers, program)
-                && script.is_file()
-            {
-                let arguments = [&script.to_string_lossy(), "{port}"];
-                all.push(with(name, Role::Peer, dialect, &program, &arguments));
+        if let Some(folder) = peers {
+            // Some programs look for their files from where they are at home.
+            let folder = fs::canonicalize(folder)
+                .with_context(|| format!("there is no folder {}", folder.display()))?;
+            let (found, left_out) = peers::look_for(&folder);
+            for peer in left_out {
+                eprintln!("{peer}");
             }
+            all.extend(found);
         }
-        let programs: [(_, _, &str, &[&str]); 2] = [
-            (
-                "NATS",
-                Dialect::Nats,
-                "nats-server",
-                &["-a", "127.0.0.1", "-p", "{port}", "-l", "/dev/null"],
-            ),
-            (
-                "Redis",
-                Dialect::Redis,
-                "redis-server",
-                &[
-                    "--port",
-                    "{port}",
-                    "--save",
-                    "",
-                    "--maxclients",
-                    "18000",
-                    "--loglevel",
-                    "warning",
-                ],
-            ),
-        ];
-        for (name, dialect, program, arguments) in programs {
-            if let Some(program) = find(peers, program) {
-                all.push(with(name, Role::Peer, dialect, &program, arguments));
-            }
-        }
-        all.extend(Self::configured(peers));
         Ok(all)
     }
 
-    /// The peers that need a configuration file.
-    fn configured(peers: &Path) -> Vec<Self> {
-        let nginx = include_str!("../peers/nginx.conf");
-        let mosquitto = include_str!("../peers/mosquitto.conf");
-        let known: [(_, _, &str, _, &[&str]); 3] = [
-            ("nchan WebSocket", Dialect::Nchan, "nginx", nginx, &["-c"]),
-            ("nchan SSE", Dialect::NchanSse, "nginx", nginx, &["-c"]),
-            ("mosquitto", Dialect::Mqtt, "mosquitto", mosquitto, &["-c"]),
-        ];
-        let found = known
-            .into_iter()
-            .filter_map(|(name, dialect, program, text, arguments)| {
-                if program == "nginx"
-                    && !Path::new("/usr/lib/nginx/modules/ngx_nchan_module.so").exists()
-                {
-                    return None;
-                }
-                Some(Self {
-                    name,
-                    role: Role::Peer,
-                    dialect,
-                    trust: None,
-                    program: find(peers, program)?,
-                    start: Start::Configured {
-                        folder: peers.to_path_buf(),
-                        text,
-                        arguments,
-                    },
-                })
-            });
-        found.collect()
+    /// A server that is told by arguments where to listen.
+    pub(crate) fn told(
+        name: &'static str,
+        role: Role,
+        dialect: Dialect,
+        program: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        Self {
+            name,
+            role,
+            dialect,
+            trust: None,
+            program: program.to_path_buf(),
+            start: Start::Arguments(arguments.iter().map(|text| (*text).to_owned()).collect()),
+        }
     }
 
     /// The command that starts it on a port.
@@ -229,15 +165,4 @@ impl Contestant {
         }
         Ok(command)
     }
-}
-
-/// Finds a program that npm has installed, or one on the PATH or in Debian's folders for servers.
-fn find(peers: &Path, name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    [peers.join("node_modules/.bin")]
-        .into_iter()
-        .chain(env::split_paths(&path))
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
 }

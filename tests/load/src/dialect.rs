@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 
-use crate::websocket::{client_text, request};
+use crate::websocket::{client_pong, client_text, request};
 
 /// A protocol of the load generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -17,6 +17,8 @@ pub(crate) enum Dialect {
     TidegateSse,
     /// socket.io over its WebSocket transport
     SocketIo,
+    /// Centrifugo's JSON over WebSocket, in the version of its protocol that centrifuge 0.15 has
+    Centrifuge,
     /// nchan's WebSocket; publishes by POST
     Nchan,
     /// nchan's Server-Sent Events; publishes by POST
@@ -66,6 +68,13 @@ impl Dialect {
                 steps.push(Step::new(client_text(join.as_bytes()), b"431["));
                 steps
             }
+            Self::Centrifuge => {
+                let subscribe =
+                    format!(r#"{{"id":2,"method":1,"params":{{"channel":"{topic}"}}}}"#);
+                let mut steps = centrifuge_opening();
+                steps.push(Step::new(client_text(subscribe.as_bytes()), b"\"id\":2,"));
+                steps
+            }
             Self::Nchan => vec![Step::new(request(&format!("/sub/{topic}"), ""), HEAD_END)],
             Self::NchanSse => {
                 let request = get(&format!("/sub/{topic}"), "Accept: text/event-stream\r\n");
@@ -98,6 +107,7 @@ impl Dialect {
                 Step::new(client_text(br#"{"type":"hello"}"#), b"welcome"),
             ],
             Self::SocketIo => socket_io_opening(),
+            Self::Centrifuge => centrifuge_opening(),
             Self::Nchan | Self::NchanSse | Self::Redis => Vec::new(),
             Self::Nats => nats_opening(),
             Self::Mqtt => vec![mqtt_opening()],
@@ -113,6 +123,9 @@ impl Dialect {
                 r#"{{"type":"publish","ref":1,"topic":"{topic}","data":{payload}}}"#
             )),
             Self::SocketIo => text(format!(r#"42["pub","{topic}",{payload}]"#)),
+            Self::Centrifuge => text(format!(
+                r#"{{"id":3,"method":3,"params":{{"channel":"{topic}","data":{payload}}}}}"#
+            )),
             Self::Nchan | Self::NchanSse => format!(
                 "POST /pub/{topic} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{payload}",
                 payload.len()
@@ -132,6 +145,7 @@ impl Dialect {
                 Some((br#"{"type":"ping"}"#, client_text(br#"{"type":"pong"}"#)))
             }
             Self::SocketIo => Some((b"\x81\x012", client_text(b"3"))),
+            Self::Centrifuge => Some((b"\x89\x04ping", client_pong(b"ping"))),
             Self::Nats => Some((b"PING\r\n", b"PONG\r\n".to_vec())),
             Self::Plain | Self::Nchan | Self::NchanSse | Self::Redis | Self::Mqtt => None,
         }
@@ -153,6 +167,14 @@ fn socket_io_opening() -> Vec<Step> {
     vec![
         Step::new(request(path, ""), b"\"sid\""),
         Step::new(client_text(b"40"), b"40{"),
+    ]
+}
+
+fn centrifuge_opening() -> Vec<Step> {
+    let connect = br#"{"id":1,"params":{}}"#;
+    vec![
+        Step::new(request("/connection/websocket", ""), HEAD_END),
+        Step::new(client_text(connect), b"\"client\":"),
     ]
 }
 

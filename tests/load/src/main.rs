@@ -7,6 +7,7 @@ mod dialect;
 mod floor;
 mod mark;
 mod measure;
+mod peers;
 mod pipe;
 mod plot;
 mod process;

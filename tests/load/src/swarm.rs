@@ -112,7 +112,7 @@ impl Swarm {
                 scanner: Scanner::default(),
             });
             if swarm.subscribers.len().is_multiple_of(ALIVE_EVERY) {
-                swarm.read(Some(Duration::ZERO), |_| {})?;
+                swarm.answer()?;
             }
         }
         Ok(swarm)
@@ -159,6 +159,16 @@ impl Swarm {
                 return Ok(());
             }
             self.read(Some(left), |_| {})?;
+        }
+    }
+
+    /// Answers all signs of life that the server has asked for so far.
+    pub(crate) fn answer(&mut self) -> Result<()> {
+        loop {
+            self.read(Some(Duration::ZERO), |_| {})?;
+            if self.events.is_empty() {
+                return Ok(());
+            }
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Turns<'a> {
 
 /// A server with its subscribers.
 struct Standing<'a> {
+    name: &'static str,
     server: Server,
     plan: Plan<'a>,
     swarm: Swarm,
@@ -48,11 +49,13 @@ impl Turns<'_> {
             (1, Column::OneByOne(subscribers)),
             (BURST, Column::Burst(subscribers)),
         ] {
-            for server in &mut standing {
-                server.bear(in_flight, WARM_UP, &mut Tally::default())?;
+            for index in 0..standing.len() {
+                stay_alive(&mut standing)?;
+                standing[index].bear(in_flight, WARM_UP, &mut Tally::default())?;
             }
             let mut tallies = vec![Tally::default(); standing.len()];
             for index in self.order(TURN) {
+                stay_alive(&mut standing)?;
                 let server = &mut standing[index];
                 server.bear(in_flight, WARM_UP_AGAIN, &mut Tally::default())?;
                 server.bear(in_flight, TURN, &mut tallies[index])?;
@@ -70,6 +73,7 @@ impl Turns<'_> {
         let mut standing = self.start(subscribers, topics)?;
         let mut latencies = vec![Vec::new(); standing.len()];
         for index in self.order(CALM_TURN) {
+            stay_alive(&mut standing)?;
             let Standing { plan, swarm, .. } = &mut standing[index];
             measure::calm(swarm, plan, CALM_RATE, CALM_TURN, &mut latencies[index])?;
         }
@@ -82,9 +86,13 @@ impl Turns<'_> {
     }
 
     fn start(&self, subscribers: usize, topics: usize) -> Result<Vec<Standing<'_>>> {
-        let all = self.contestants.iter();
-        all.map(|contestant| Standing::start(self.core, contestant, subscribers, topics))
-            .collect()
+        let mut standing = Vec::new();
+        for contestant in self.contestants {
+            stay_alive(&mut standing)?;
+            let server = Standing::start(self.core, contestant, subscribers, topics)?;
+            standing.push(server);
+        }
+        Ok(standing)
     }
 
     /// The order of turns: back and forth, so that each server follows each of its neighbours.
@@ -97,6 +105,15 @@ impl Turns<'_> {
             (0..count).map(move |place| (first + turn + place * step) % count)
         })
     }
+}
+
+/// Answers every server that has asked for a sign of life while others had their turns.
+fn stay_alive(standing: &mut [Standing<'_>]) -> Result<()> {
+    for Standing { name, swarm, .. } in standing {
+        let answered = swarm.answer();
+        answered.with_context(|| format!("{name}, between its turns"))?;
+    }
+    Ok(())
 }
 
 impl<'a> Standing<'a> {
@@ -120,6 +137,7 @@ impl<'a> Standing<'a> {
             format!("all servers stand at once, and {name} got no {subscribers} subscribers: compare fewer (--only), or allow more open files (ulimit -n)")
         })?;
         Ok(Self {
+            name: contestant.name,
             server,
             plan,
             swarm,

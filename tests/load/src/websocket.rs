@@ -40,7 +40,15 @@ pub(crate) fn server_text(text: &[u8]) -> Vec<u8> {
 
 /// A client's close frame.
 pub(crate) fn client_close() -> Vec<u8> {
-    let mut frame = Frame::close(None);
+    client_control(Frame::close(None))
+}
+
+/// A client's answer to a ping with these bytes.
+pub(crate) fn client_pong(bytes: &'static [u8]) -> Vec<u8> {
+    client_control(Frame::pong(bytes))
+}
+
+fn client_control(mut frame: Frame) -> Vec<u8> {
     frame.header_mut().mask = Some(MASK);
     let mut bytes = Vec::new();
     frame.format(&mut bytes).expect("a Vec takes every write");

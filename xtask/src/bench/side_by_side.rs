@@ -1,20 +1,40 @@
 //! `cargo xtask bench servers`: compares Tidegate with a server that only writes, and with other servers.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
 use super::{load, peers};
 use crate::apt;
+use crate::child::Step;
 use crate::workspace::{Workspace, find_program};
 
 /// The peers that Debian packages: program and package.
-const PEERS: [(&str, &str); 4] = [
+const PEERS: [(&str, &str); 5] = [
+    ("go", "golang-go"),
     ("mosquitto", "mosquitto"),
     ("nats-server", "nats-server"),
     ("nginx", "libnginx-mod-nchan"),
     ("redis-server", "redis-server"),
+];
+
+/// Where Debian's packages of Go libraries are.
+const GO_LIBRARIES: &str = "/usr/share/gocode";
+
+/// Those of centrifuge, with what it needs and does not depend on.
+const CENTRIFUGE: [(&str, &str); 5] = [
+    (
+        "centrifugal/centrifuge",
+        "golang-github-centrifugal-centrifuge-dev",
+    ),
+    (
+        "centrifugal/protocol",
+        "golang-github-centrifugal-protocol-dev",
+    ),
+    ("FZambia/eagle", "golang-github-fzambia-eagle-dev"),
+    ("igm/sockjs-go", "golang-github-igm-sockjs-go-dev"),
+    ("mna/redisc", "golang-github-mna-redisc-dev"),
 ];
 
 #[derive(clap::Args)]
@@ -66,7 +86,7 @@ pub(super) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCo
 
 /// Installs the other servers: those on npm in the target directory, the rest on the system.
 fn bring_peers(workspace: &Workspace) -> Result<PathBuf> {
-    let missing: Vec<&str> = PEERS
+    let mut missing: Vec<&str> = PEERS
         .into_iter()
         .filter(|(program, _)| {
             let elsewhere = PathBuf::from("/usr/sbin").join(program);
@@ -74,8 +94,21 @@ fn bring_peers(workspace: &Workspace) -> Result<PathBuf> {
         })
         .map(|(_, package)| package)
         .collect();
+    let libraries = Path::new(GO_LIBRARIES).join("src/github.com");
+    let of_centrifuge = CENTRIFUGE.into_iter();
+    missing.extend(
+        of_centrifuge
+            .filter(|(path, _)| !libraries.join(path).is_dir())
+            .map(|(_, package)| package),
+    );
     if !missing.is_empty() {
         apt::install(workspace, &missing)?;
     }
-    peers::install(workspace, "peers", "tests/load/peers")
+    let folder = peers::install(workspace, "peers", "tests/load/peers")?;
+    let mut build = Command::new("go");
+    build.current_dir(&folder);
+    build.args(["build", "-o", "centrifuge-server", "centrifuge.go"]);
+    build.envs([("GO111MODULE", "off"), ("GOPATH", GO_LIBRARIES)]);
+    Step::new(workspace, "go build (a server on centrifuge)", build).run()?;
+    Ok(folder)
 }
