@@ -7,6 +7,7 @@
 
 mod link;
 mod lookups;
+mod page;
 mod publishes;
 
 use core::time::Duration;
@@ -23,6 +24,7 @@ use crate::topic::{Pattern, Topic};
 pub(crate) use link::{Asked, Link};
 pub use lookups::Found;
 pub(crate) use lookups::Lookups;
+pub use page::Page;
 pub(crate) use publishes::Publishes;
 
 /// How a hub treats its backend.
@@ -35,8 +37,8 @@ pub struct UplinkConfig {
     pub backoff_base: Duration,
     /// The longest wait before the link is reopened.
     pub backoff_max: Duration,
-    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long,
-    /// and the calls of a [`Lookup`] as long as they like, because probes check the link meanwhile.
+    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long. What a [`Lookup`] asks
+    /// for may take as long as other calls do, and is given up then: probes tell whether the link stands.
     pub call_timeout: Duration,
     /// How often the link is checked.
     pub probe_every: Duration,
@@ -95,6 +97,17 @@ impl UplinkConfig {
     }
 }
 
+/// How many times as long as other calls a listing may take: it grows with the number of topics, and while it goes on, probes tell whether
+/// the link stands.
+const LISTING_FACTOR: u32 = 6;
+
+impl UplinkConfig {
+    /// How long a listing may take.
+    fn listing_timeout(&self) -> Duration {
+        self.call_timeout * LISTING_FACTOR
+    }
+}
+
 /// The number of a call. It is never reused.
 pub type CallId = u64;
 
@@ -116,6 +129,8 @@ pub enum UplinkCall<P> {
     },
     /// Read the latest publication of every topic that matches a pattern.
     List(Pattern),
+    /// Read the latest publication of some of the topics that match a pattern, in the order of their names.
+    ListPage(Page),
     /// Store publications, in this order.
     Publish(Vec<PublishRequest<P>>),
     /// Begin a new epoch of a topic, if it is still in this one, because a part of it is lost.
@@ -129,6 +144,8 @@ pub enum UplinkCall<P> {
     Cursors(Vec<CursorCall>),
     /// Check the link.
     Probe,
+    /// Nobody needs an answer any more to the call that has had this number, and none is due to this one.
+    GiveUp,
 }
 
 /// The result of a call.
@@ -138,7 +155,7 @@ pub enum UplinkAnswer<P> {
     Done,
     /// The result of [`UplinkCall::Read`].
     Excerpt(Excerpt<P>),
-    /// The result of [`UplinkCall::List`].
+    /// Of [`UplinkCall::List`] and [`UplinkCall::ListPage`].
     Excerpts(Vec<Excerpt<P>>),
     /// The results of [`UplinkCall::Publish`]: one for each request, in order.
     Published(Vec<Result<Position, PublishError>>),
@@ -155,8 +172,8 @@ pub enum UplinkFailure {
     Lost,
     /// There is no room for more publications. The link is still open.
     Full,
-    /// Something that was to be stored is not accepted because of its content, and won't be accepted later. The link is
-    /// still open, and the call had no effect.
+    /// Something that was to be stored is not accepted because of its content, and won't be accepted later; or this is a question that
+    /// the backend does not answer. The link is still open, and nothing of the call was done.
     Refused,
 }
 
@@ -165,6 +182,8 @@ pub enum UplinkFailure {
 pub enum Lookup {
     /// The latest publication of every topic that matches a pattern.
     Latest(Pattern),
+    /// The same, of some of those topics, which are found in the order of their names.
+    Page(Page),
     /// What a topic keeps.
     History {
         /// The topic.
@@ -181,4 +200,7 @@ pub enum LookupError {
     /// The backend could not be reached in time, or too many lookups are waiting.
     #[error("the backend can't be reached; ask again later")]
     Unavailable,
+    /// The backend can be reached, and doesn't answer this: for lack of rights, perhaps, or because what it keeps is damaged.
+    #[error("the backend refuses to answer this; the server's log says why")]
+    Refused,
 }

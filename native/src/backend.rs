@@ -18,6 +18,7 @@
 //! use tidegate::core::protocol::PublishRequest;
 //! use tidegate::core::publication::Position;
 //! use tidegate::core::topic::{Pattern, Topic};
+//! use tidegate::core::uplink::Page;
 //!
 //! struct Counted<B> {
 //!     inner: B,
@@ -55,6 +56,9 @@
 //!     }
 //!     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
 //!         self.inner.list(pattern)
+//!     }
+//!     fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+//!         self.inner.list_page(page)
 //!     }
 //!     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
 //!         self.inner.renew(topic, epoch)
@@ -114,9 +118,11 @@ use tidegate_core::lifecycle::TerminalRule;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use crate::json::Json;
 
+pub(crate) use choice::percent_encoded;
 pub use choice::{Address, Choice, ServerUrl, choose, survey};
 pub(crate) use dealt::deal;
 pub use error::BackendError;
@@ -204,6 +210,18 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// If the link is lost.
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>>;
+
+    /// The first topics of [`Backend::list`] by name, from one on, as [`Page`] says, with the latest publication of each: in the order of
+    /// their names, and only topics that something is known of. This is what reading over HTTP asks for, so it should cost as much as it
+    /// finds. A backend that leaves it as it is lists all of them for each page.
+    ///
+    /// # Errors
+    /// If the link is lost. [`BackendError::Refused`], [`BackendError::Unexpected`] and [`BackendError::Full`] say that this can't be
+    /// answered: whoever asked is told, and the link stands. For [`Backend::read`] and [`Backend::list`] likewise, if nobody
+    /// follows what they are about.
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { Ok(page.of(self.list(&page.pattern).await?)) })
+    }
 
     /// Begins a new epoch of `topic`, if it is still in `epoch`. A part of that history that was seen has been lost
     /// (after a failover, or from a restored backup), and its offsets are being used again. The latest publication is

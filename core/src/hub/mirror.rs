@@ -242,6 +242,10 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
                 self.step(now);
             }
             (Some(Asked::Cursors(count)), UplinkFailure::Full) => self.refuse_cursors(count),
+            (Some(Asked::Lookup), UplinkFailure::Refused) => {
+                self.lookups.handle_refused(call);
+                self.step(now);
+            }
             (Some(_), _) => self.handle_lost(now),
         }
     }
@@ -252,7 +256,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             self.handle_lost(now);
         }
         self.publishes.handle_timeout(now);
-        self.lookups.handle_timeout(now);
+        self.give_up_lookups(now);
         self.step(now);
     }
 

@@ -54,7 +54,7 @@ pub enum ErrorCode {
     ConnectionLost,
     /// The backend can't be reached or is full. Publish again with the same idempotency key.
     Unavailable,
-    /// The backend doesn't accept the publication because of its content, and won't accept it later.
+    /// The backend doesn't accept the publication because of its content, and won't accept it later; or it refuses to answer a question.
     Refused,
     /// Something went wrong in the server; also a code that this version doesn't know.
     #[serde(other)]

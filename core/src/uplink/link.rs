@@ -9,11 +9,7 @@ use crate::client::Backoff;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// How many times as long as other calls a listing may take: it grows with the number of topics, and probes check the
-/// link meanwhile.
-const LISTING_FACTOR: u32 = 6;
-
-/// What a call was for, to handle its answer.
+/// What a call was about, for when its answer comes.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Open,
@@ -31,13 +27,12 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// How long a call may take before the link is considered lost; `None` for no limit. Anyone may request a lookup,
-    /// and it may take long: those that wait for it give up on it, and the link must not be lost to others because of
-    /// it.
+    /// How long a call may take before it speaks against the link; none where it never does. A lookup is asked for by whoever likes, and may
+    /// be a long one: it is given up, and none of the others is to lose the link for it.
     fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
         match self {
             Self::Lookup => None,
-            Self::List(_) => Some(config.call_timeout * LISTING_FACTOR),
+            Self::List(_) => Some(config.listing_timeout()),
             Self::Open
             | Self::Follow(_)
             | Self::Unfollow
@@ -243,7 +238,7 @@ mod tests {
         let mut link = up(at(1), &config);
         let lookup = link.call(at(1), Asked::Lookup);
         let list = link.call(at(2), Asked::List(Pattern::new("**").expect("a pattern")));
-        let time = config.call_timeout * LISTING_FACTOR;
+        let time = config.listing_timeout();
         let due = at(2) + time;
         assert!(!link.is_overdue(at(1) + time) && link.is_overdue(due));
         let probe = link.call(at(3), Asked::Probe);

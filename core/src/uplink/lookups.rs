@@ -5,10 +5,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{CallId, Lookup, LookupError, UplinkCall, UplinkConfig};
+use core::time::Duration;
+
+use super::{CallId, Lookup, LookupError, Page, UplinkCall, UplinkConfig};
 use crate::history::Excerpt;
 use crate::time::Instant;
-use crate::topic::Pattern;
+use crate::topic::{Pattern, Topic};
 
 /// The result of a [`Lookup`]: an excerpt of each known topic.
 pub type Found<P> = Arc<[Excerpt<P>]>;
@@ -28,7 +30,7 @@ pub(crate) struct Lookups<P> {
     waiting: BTreeMap<Key, Vec<u64>>,
     /// How many requests are in `waiting`, including those that have been given up.
     listed: usize,
-    under_way: BTreeMap<CallId, (Lookup, Vec<u64>)>,
+    under_way: BTreeMap<CallId, UnderWay>,
     done: VecDeque<(u64, Result<Found<P>, LookupError>)>,
     config: UplinkConfig,
 }
@@ -36,8 +38,22 @@ pub(crate) struct Lookups<P> {
 /// Fewer entries aren't worth cleaning up.
 const LISTED_MIN: usize = 64;
 
-/// Lookups with equal keys are the same.
-type Key = (Pattern, Option<(u64, u64)>);
+/// What makes lookups the same one.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Latest(Pattern),
+    Page(Page),
+    History(Topic, u64, u64),
+}
+
+/// A lookup that was asked for.
+#[derive(Debug)]
+struct UnderWay {
+    lookup: Lookup,
+    askers: Vec<u64>,
+    /// When its place is the next one's.
+    until: Instant,
+}
 
 impl<P> Lookups<P> {
     pub(crate) fn new(config: &UplinkConfig) -> Self {
@@ -95,7 +111,7 @@ impl<P> Lookups<P> {
 
     fn take_next(&mut self) -> Option<Lookup> {
         let under_way = self.under_way.values();
-        let listings = under_way.filter(|(lookup, _)| lookup.is_listing()).count();
+        let listings = under_way.filter(|it| it.lookup.is_listing()).count();
         let reads = self.under_way.len() - listings;
         if reads < self.config.lookups_at_once
             && let Some(read) = self.reads.pop_front()
@@ -106,13 +122,24 @@ impl<P> Lookups<P> {
         may_list.then(|| self.listings.pop_front()).flatten()
     }
 
-    pub(crate) fn begun(&mut self, call: CallId, asked: (Lookup, Vec<u64>)) {
-        self.under_way.insert(call, asked);
+    pub(crate) fn begun(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        (lookup, askers): (Lookup, Vec<u64>),
+    ) {
+        let until = now + lookup.timeout(&self.config);
+        let under_way = UnderWay {
+            lookup,
+            askers,
+            until,
+        };
+        self.under_way.insert(call, under_way);
     }
 
     /// The result of a call.
     pub(crate) fn handle_found(&mut self, call: CallId, found: Vec<Excerpt<P>>) {
-        let Some((_, askers)) = self.under_way.remove(&call) else {
+        let Some(UnderWay { askers, .. }) = self.under_way.remove(&call) else {
             return;
         };
         let known = |excerpt: &Excerpt<P>| excerpt.position.epoch > 0;
@@ -124,9 +151,35 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// The link is lost: lookups that were in flight are made again, before all others.
+    /// A call was refused for what it asked.
+    pub(crate) fn handle_refused(&mut self, call: CallId) {
+        self.fail(call, LookupError::Refused);
+    }
+
+    fn fail(&mut self, call: CallId, error: LookupError) {
+        let under_way = self.under_way.remove(&call);
+        for asker in under_way.into_iter().flat_map(|it| it.askers) {
+            if let Some((_, ticket)) = self.askers.remove(&asker) {
+                self.done.push_back((ticket, Err(error)));
+            }
+        }
+    }
+
+    /// The next call that has taken too long. It is given up: its place is the next one's.
+    pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<CallId> {
+        let mut under_way = self.under_way.iter();
+        let (call, _) = under_way.find(|(_, it)| it.until <= now)?;
+        let call = *call;
+        self.fail(call, LookupError::Unavailable);
+        Some(call)
+    }
+
+    /// The link is lost: what was under way is asked for again, before all else.
     pub(crate) fn handle_lost(&mut self) {
-        while let Some((_, (lookup, mut askers))) = self.under_way.pop_last() {
+        while let Some((_, under_way)) = self.under_way.pop_last() {
+            let UnderWay {
+                lookup, mut askers, ..
+            } = under_way;
             let waiting = self.waiting.entry(key(&lookup)).or_default();
             let is_new = waiting.is_empty();
             self.listed += askers.len();
@@ -173,24 +226,38 @@ impl<P> Lookups<P> {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let (_, (until, _)) = self.askers.first_key_value()?;
-        Some(*until)
+        let askers = self.askers.first_key_value();
+        let given_up = askers.map(|(_, (until, _))| *until);
+        // There are a few of them at most.
+        let overdue = self.under_way.values().map(|it| it.until);
+        overdue.chain(given_up).min()
     }
 }
 
 fn key(lookup: &Lookup) -> Key {
     match lookup {
-        Lookup::Latest(pattern) => (pattern.clone(), None),
-        Lookup::History { topic, since } => {
-            (topic.clone().into(), Some((since.epoch, since.offset)))
-        }
+        Lookup::Latest(pattern) => Key::Latest(pattern.clone()),
+        Lookup::Page(page) => Key::Page(page.clone()),
+        Lookup::History { topic, since } => Key::History(topic.clone(), since.epoch, since.offset),
     }
 }
 
 impl Lookup {
     /// Returns whether it may find many topics.
     fn is_listing(&self) -> bool {
-        matches!(self, Self::Latest(pattern) if !pattern.is_exact())
+        match self {
+            Self::Latest(pattern) | Self::Page(Page { pattern, .. }) => !pattern.is_exact(),
+            Self::History { .. } => false,
+        }
+    }
+
+    /// How long it may be under way.
+    fn timeout(&self, config: &UplinkConfig) -> Duration {
+        if self.is_listing() {
+            config.listing_timeout()
+        } else {
+            config.call_timeout
+        }
     }
 
     /// The call that makes this lookup.
@@ -200,6 +267,7 @@ impl Lookup {
                 Some(topic) => UplinkCall::Read { topic, since: None },
                 None => UplinkCall::List(pattern.clone()),
             },
+            Self::Page(page) => UplinkCall::ListPage(page.clone()),
             Self::History { topic, since } => UplinkCall::Read {
                 topic: topic.clone(),
                 since: Some(*since),
@@ -237,7 +305,7 @@ mod tests {
         while let Some((lookup, askers)) = lookups.next() {
             found += 1;
             let call = found;
-            lookups.begun(call, (lookup, askers));
+            lookups.begun(now, call, (lookup, askers));
             lookups.handle_found(call, Vec::new());
         }
         assert_eq!((lookups.listed, lookups.reads.len()), (0, 0));

@@ -166,6 +166,9 @@ impl From<LookupError> for HttpError {
                 ErrorCode::Unavailable,
                 message,
             ),
+            LookupError::Failed(uplink::LookupError::Refused) => {
+                Self::new(StatusCode::BAD_GATEWAY, ErrorCode::Refused, message)
+            }
             LookupError::Stopped(stopped) => stopped.into(),
         }
     }

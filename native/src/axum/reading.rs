@@ -11,7 +11,7 @@ use tidegate_core::payload::Payload as _;
 use tidegate_core::protocol::ErrorCode;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
-use tidegate_core::uplink::Lookup;
+use tidegate_core::uplink::{Found, Lookup, Page};
 
 use super::access::Caller;
 use super::answer::{self, ANSWER_BYTES_MAX};
@@ -20,6 +20,7 @@ use super::events::{check_covered, form_pairs, no_parameter, patterns};
 use crate::Hub;
 use crate::access::Pass;
 use crate::encode::write_publication;
+use crate::error::LookupError;
 use crate::hub::Publication;
 
 /// The most publications of an answer.
@@ -79,12 +80,18 @@ pub(super) async fn latest(
     let patterns = patterns("/latest", &query.topics)?;
     let after = query.from.as_deref().map(topic).transpose()?;
     let pass = enter(&hub, caller, &patterns)?;
-    let lookups = stream::iter(patterns).map(|pattern| hub.look_up(Lookup::Latest(pattern)));
+    let mut first = First::new(after.clone(), query.limit);
+    let pages = patterns.into_iter().map(|pattern| Page {
+        pattern,
+        after: after.clone(),
+        // With one to know by whether there are more.
+        count_max: query.limit + 1,
+        bytes_max: ANSWER_BYTES_MAX,
+    });
+    let lookups = stream::iter(pages).map(|page| first_of(&hub, page));
     let mut lookups = lookups.buffer_unordered(LOOKUPS_AT_ONCE);
-    let mut first = First::new(after, query.limit);
-    while let Some(found) = lookups.try_next().await? {
-        let publications = found.iter().flat_map(|excerpt| &excerpt.publications);
-        publications.for_each(|publication| first.offer(publication));
+    while let Some(publications) = lookups.try_next().await? {
+        publications.iter().for_each(|it| first.offer(it));
     }
     let part = Part::of(first.by_topic.values(), query.limit);
     answer::json(&hub, pass, part.about_bytes(), |text| {
@@ -93,7 +100,34 @@ pub(super) async fn latest(
     })
 }
 
-/// What a topic keeps after a position, as much as fits into an answer.
+/// The publications of a page. Of a topic that is known, the latest may be gone: then more topics are looked at.
+async fn first_of(hub: &Hub, mut page: Page) -> Result<Vec<Publication>, LookupError> {
+    if page.pattern.is_exact() {
+        let found = hub.look_up(Lookup::Latest(page.pattern)).await?;
+        return Ok(publications(&found).cloned().collect());
+    }
+    let (mut first, mut bytes) = (Vec::new(), 0);
+    loop {
+        let found = hub.look_up(Lookup::Page(page.clone())).await?;
+        bytes += publications(&found)
+            .map(|it| it.payload.size())
+            .sum::<usize>();
+        first.extend(publications(&found).cloned());
+        let last = found.last().filter(|_| page.is_full_with(&found));
+        match last {
+            Some(last) if !page.is_full(first.len(), bytes) => {
+                page.after = Some(last.topic.clone());
+            }
+            _ => return Ok(first),
+        }
+    }
+}
+
+fn publications(found: &Found<crate::Json>) -> impl Iterator<Item = &Publication> {
+    found.iter().flat_map(|excerpt| &excerpt.publications)
+}
+
+/// What a topic keeps, as much of it as an answer has room for, from a position on.
 pub(super) async fn history(
     State(hub): State<Hub>,
     caller: Caller,

@@ -357,8 +357,8 @@ fn not(variable: &str, text: &str, reason: &str) -> BackendError {
     }
 }
 
-/// Percent-encodes everything that can't stand in an address as it is.
-fn percent_encoded(text: &str) -> String {
+/// What can stand in an address as it is, and all else by its bytes.
+pub(crate) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::new();
     for byte in text.bytes() {

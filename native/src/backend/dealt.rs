@@ -16,6 +16,7 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, FeedEvent};
 use crate::json::Json;
@@ -193,6 +194,10 @@ impl Backend for Dealt {
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
         Box::pin(async move { self.backend()?.list(pattern).await })
+    }
+
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { self.backend()?.list_page(page).await })
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {

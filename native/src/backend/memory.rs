@@ -14,6 +14,7 @@ use tidegate_core::hub::{HubConfig, PublishError};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use super::{Answer, BROADCAST_BYTES_MAX, Backend, BackendError, Feed, Keep};
 use crate::json::Json;
@@ -228,6 +229,10 @@ impl Backend for Memory {
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
         Box::pin(async move { Ok(self.topics()?.list(pattern)) })
+    }
+
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { Ok(self.topics()?.list_page(page)) })
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {

@@ -14,6 +14,7 @@ mod following;
 mod held;
 mod intake;
 mod link;
+mod list;
 mod listen;
 mod names;
 mod publish;
@@ -36,6 +37,7 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::{Position, later_epoch};
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 use tokio::task::JoinSet;
 use tokio_postgres::types::Type;
 
@@ -236,7 +238,11 @@ impl Backend for Postgres {
     }
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
-        Box::pin(async move { read::list(&*self.link()?, pattern).await })
+        Box::pin(async move { list::list(&*self.link()?, pattern).await })
+    }
+
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { list::list_page(&*self.link()?, page).await })
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {

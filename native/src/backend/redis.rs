@@ -17,6 +17,7 @@ mod hear;
 mod interest;
 mod layout;
 mod link;
+mod list;
 mod node;
 mod probe;
 mod raw;
@@ -35,6 +36,7 @@ use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::random::Random;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use super::kept::Kept;
 use super::openings::Openings;
@@ -225,6 +227,10 @@ impl Backend for Redis {
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
         Box::pin(async move { self.link()?.list(pattern).await })
+    }
+
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move { self.link()?.list_page(page).await })
     }
 
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {

@@ -38,7 +38,14 @@ impl RefusedLog {
         }
     }
 
-    /// Logs that something stored about a topic or a user is damaged.
+    /// A question is not answered.
+    pub(crate) fn tell_unanswered(&self, error: &BackendError) {
+        if let Some(others) = self.others() {
+            tracing::warn!(%error, others, "the backend refuses to tell what it keeps");
+        }
+    }
+
+    /// Something that is kept, of a topic or a user, is damaged.
     #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
     pub(crate) fn tell_damaged(&self, of: &dyn Display, error: &dyn Display) {
         if let Some(others) = self.others() {

@@ -29,6 +29,7 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 use tokio::sync::oneshot;
 
 use super::openings::Openings;
@@ -326,7 +327,14 @@ impl Backend for Sqlite {
 
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
         Box::pin(self.ask(|reply| Command::List {
-            pattern: pattern.clone(),
+            page: Page::all(pattern.clone()),
+            reply,
+        }))
+    }
+
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(self.ask(|reply| Command::List {
+            page: page.clone(),
             reply,
         }))
     }

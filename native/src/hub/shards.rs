@@ -12,7 +12,7 @@ use tidegate_core::hub::{ServerConfig, ServerHub, UplinkCounts};
 use tidegate_core::presence::NodeId;
 use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
-use tidegate_core::uplink::{Lookup, UplinkConfig};
+use tidegate_core::uplink::{Lookup, Page, UplinkConfig};
 use tokio::sync::{oneshot, watch};
 
 use super::{BackendHealth, Bodies, Config, Counts, presence};
@@ -108,7 +108,9 @@ impl Shards {
     /// When the hub is stopping.
     pub(super) fn for_lookup(&self, lookup: &Lookup) -> Result<&CommandSender, Stopped> {
         match lookup {
-            Lookup::Latest(pattern) => self.by_hash(self.hashing.hash_one(pattern)),
+            Lookup::Latest(pattern) | Lookup::Page(Page { pattern, .. }) => {
+                self.by_hash(self.hashing.hash_one(pattern))
+            }
             Lookup::History { topic, .. } => self.of(topic),
         }
     }

@@ -28,6 +28,7 @@ pub(super) async fn carry_out(
             UplinkAnswer::Excerpt(backend.read(&topic, since).await?)
         }
         UplinkCall::List(pattern) => UplinkAnswer::Excerpts(backend.list(&pattern).await?),
+        UplinkCall::ListPage(page) => UplinkAnswer::Excerpts(backend.list_page(&page).await?),
         UplinkCall::Publish(batch) => UplinkAnswer::Published(backend.publish(&batch).await?),
         UplinkCall::Renew { topic, epoch } => {
             tracing::warn!(
@@ -42,5 +43,7 @@ pub(super) async fn carry_out(
             backend.probe().await?;
             UplinkAnswer::Done
         }
+        // Nothing is to be asked of the backend for it, and nobody waits for an answer.
+        UplinkCall::GiveUp => UplinkAnswer::Done,
     })
 }

@@ -4,7 +4,7 @@
 //! takes time from one.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -132,6 +132,8 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
         heard: Arc::clone(&heard),
         refused: RefusedLog::default(),
         full: RefusedLog::default(),
+        unanswered: RefusedLog::default(),
+        refusal: Mutex::default(),
     });
     let way = Way::Thread(Sender {
         calls,
@@ -141,23 +143,28 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
     (Uplink { way, heard }, driver.run(receiver, said))
 }
 
-/// What a call was supposed to store.
-enum Stored {
-    Nothing,
-    Cursors,
-    One(Topic),
-    Several,
+/// What a call was to do, as far as its errors mean something else for it.
+enum Purpose {
+    /// To tell what is kept.
+    Question,
+    StoreCursors,
+    StoreOne(Topic),
+    StoreSeveral,
+    Other,
 }
 
-impl Stored {
-    fn by(call: &UplinkCall<Json>) -> Self {
+impl Purpose {
+    fn of(call: &UplinkCall<Json>) -> Self {
         match call {
+            UplinkCall::Read { .. } | UplinkCall::List(_) | UplinkCall::ListPage(_) => {
+                Self::Question
+            }
             UplinkCall::Publish(batch) => match batch.as_slice() {
-                [request] => Self::One(request.topic.clone()),
-                _ => Self::Several,
+                [request] => Self::StoreOne(request.topic.clone()),
+                _ => Self::StoreSeveral,
             },
-            UplinkCall::Cursors(_) => Self::Cursors,
-            _ => Self::Nothing,
+            UplinkCall::Cursors(_) => Self::StoreCursors,
+            _ => Self::Other,
         }
     }
 }
@@ -169,6 +176,9 @@ struct Driver {
     heard: Arc<Heard>,
     refused: RefusedLog,
     full: RefusedLog,
+    unanswered: RefusedLog,
+    /// Why a question was refused, until the next call: if that opens the link, the shard could not do without the answer.
+    refusal: Mutex<Option<BackendError>>,
 }
 
 impl Driver {
@@ -181,10 +191,14 @@ impl Driver {
         let mut under_way = UnderWay::default();
         while let Some((id, call)) = calls.recv().await {
             let driver = Arc::clone(&self);
-            if matches!(call, UplinkCall::Open) {
+            let refusal = self.refusal().take();
+            if matches!(call, UplinkCall::GiveUp) {
+                under_way.give_up(id);
+            } else if matches!(call, UplinkCall::Open) {
                 let oldest = under_way.forget();
                 under_way.end_opening().await;
-                let link = self.heard.reach.opening(|| self.given_up(oldest));
+                let why = || refusal.unwrap_or_else(|| self.given_up(oldest));
+                let link = self.heard.reach.opening(why);
                 under_way.open(async move { driver.answer(id, link, call).await });
             } else {
                 let link = self.heard.reach.last();
@@ -232,7 +246,7 @@ impl Driver {
             let commands = self.commands.clone();
             self.heard.feed(link, commands, self.shares_presence)
         };
-        let stored = Stored::by(&call);
+        let purpose = Purpose::of(&call);
         let answer = match carry_out(&*self.backend, call, feed).await {
             Ok(answer) => {
                 if is_opening {
@@ -240,7 +254,7 @@ impl Driver {
                 }
                 answer
             }
-            Err(error) => UplinkAnswer::Failed(self.failure(link, &error, &stored)),
+            Err(error) => UplinkAnswer::Failed(self.failure(link, error, &purpose)),
         };
         // The shard may have stopped.
         let _ = self.commands.send(Command::Answered(id, answer));
@@ -270,20 +284,40 @@ impl Driver {
         }
     }
 
-    /// What an error means to the core, which opens a lost link again.
-    fn failure(&self, link: u64, error: &BackendError, stored: &Stored) -> UplinkFailure {
-        match (error, stored) {
-            (BackendError::Full { .. }, Stored::Cursors | Stored::One(_) | Stored::Several) => {
-                self.full.tell_full(error);
+    fn refusal(&self) -> MutexGuard<'_, Option<BackendError>> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an error is to the core, which opens the link anew where that is lost.
+    fn failure(&self, link: u64, error: BackendError, purpose: &Purpose) -> UplinkFailure {
+        match (&error, purpose) {
+            (
+                BackendError::Full { .. },
+                Purpose::StoreCursors | Purpose::StoreOne(_) | Purpose::StoreSeveral,
+            ) => {
+                self.full.tell_full(&error);
                 UplinkFailure::Full
             }
-            (BackendError::Content { .. }, Stored::One(topic)) => {
-                self.refused.tell(topic, error);
+            (BackendError::Content { .. }, Purpose::StoreOne(topic)) => {
+                self.refused.tell(topic, &error);
                 UplinkFailure::Refused
             }
-            (BackendError::Content { .. }, Stored::Several) => UplinkFailure::Refused,
+            (BackendError::Content { .. }, Purpose::StoreSeveral) => UplinkFailure::Refused,
+            // Where the link is of no more use to anybody, a probe will tell.
+            (
+                BackendError::Refused { .. }
+                | BackendError::Unexpected { .. }
+                | BackendError::Content { .. }
+                | BackendError::Full { .. },
+                Purpose::Question,
+            ) => {
+                self.unanswered.tell_unanswered(&error);
+                *self.refusal() = Some(error);
+                UplinkFailure::Refused
+            }
             _ => {
-                self.heard.reach.lost(link, error);
+                self.heard.reach.lost(link, &error);
                 UplinkFailure::Lost
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_core::topic::Topic;
 use tidegate_core::uplink::{CallId, UplinkCall};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::json::Json;
@@ -13,8 +13,8 @@ use crate::json::Json;
 /// Calls run concurrently, except openings: one that was given up must not complete after the next has begun.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    /// By when they were made, and for what.
-    calls: BTreeMap<CallId, (Instant, Asked)>,
+    /// With when they were asked, for what, and what carries them out.
+    calls: BTreeMap<CallId, (Instant, Asked, AbortHandle)>,
     tasks: JoinSet<CallId>,
     opening: Option<(Instant, JoinHandle<()>)>,
 }
@@ -31,11 +31,18 @@ impl UnderWay {
         call: impl Future<Output = ()> + Send + 'static,
     ) {
         self.sweep();
-        self.calls.insert(id, (Instant::now(), asked));
-        self.tasks.spawn(async move {
+        let task = self.tasks.spawn(async move {
             call.await;
             id
         });
+        self.calls.insert(id, (Instant::now(), asked, task));
+    }
+
+    /// Calls one off that nobody waits for any more.
+    pub(super) fn give_up(&mut self, id: CallId) {
+        if let Some((_, _, task)) = self.calls.remove(&id) {
+            task.abort();
+        }
     }
 
     /// Opens the link. Must be called only after the previous opening has ended.
@@ -56,6 +63,7 @@ impl UnderWay {
     pub(super) fn forget(&mut self) -> Option<(Asked, Duration)> {
         self.sweep();
         let calls = std::mem::take(&mut self.calls).into_values();
+        let calls = calls.map(|(since, asked, _)| (since, asked));
         let opening = self
             .opening
             .as_ref()
@@ -86,10 +94,11 @@ pub(super) fn asked(call: &UplinkCall<Json>) -> Asked {
         UplinkCall::Follow(_) => ("follow", None),
         UplinkCall::Unfollow(_) => ("unfollow", None),
         UplinkCall::Read { topic, .. } => ("read", Some(topic.clone())),
-        UplinkCall::List(_) => ("list", None),
+        UplinkCall::List(_) | UplinkCall::ListPage(_) => ("list", None),
         UplinkCall::Publish(_) => ("publish", None),
         UplinkCall::Renew { topic, .. } => ("renew", Some(topic.clone())),
         UplinkCall::Cursors(_) => ("cursors", None),
         UplinkCall::Probe => ("probe", None),
+        UplinkCall::GiveUp => ("nothing", None),
     }
 }

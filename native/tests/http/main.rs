@@ -21,6 +21,7 @@ mod publish_batch;
 mod publish_rate;
 mod questions;
 mod reading;
+mod reading_costs;
 mod tickets;
 mod unknown_topics;
 mod user_rooms;

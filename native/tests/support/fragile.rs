@@ -1,6 +1,6 @@
 //! A backend that fails whenever a test says so, and refuses some publications.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidegate::Json;
@@ -11,9 +11,10 @@ use tidegate::core::hub::PublishError;
 use tidegate::core::protocol::PublishRequest;
 use tidegate::core::publication::Position;
 use tidegate::core::topic::{Pattern, Topic};
+use tidegate::core::uplink::Page;
 use tokio::sync::oneshot;
 
-/// The topic for which it refuses everything.
+/// What it does not take anything for, and tells nothing of.
 pub(crate) const WRONG_TOPIC: &str = "wrong:1";
 
 /// A store that becomes unreachable on request.
@@ -23,6 +24,7 @@ pub(crate) struct Fragile {
     is_silent: Arc<AtomicBool>,
     is_mute: Arc<AtomicBool>,
     late: Mutex<Option<Late>>,
+    listed: Arc<AtomicUsize>,
 }
 
 /// An opening that is answered when a test says so, and that reports when it is over.
@@ -44,10 +46,17 @@ impl Fragile {
             is_silent: Arc::default(),
             is_mute: Arc::default(),
             late: Mutex::default(),
+            listed: Arc::default(),
         }
     }
 
-    /// Makes it answer nothing while a test says so.
+    /// One that counts the topics that it lists.
+    pub(crate) fn counted(mut self, listed: &Arc<AtomicUsize>) -> Self {
+        self.listed = Arc::clone(listed);
+        self
+    }
+
+    /// One that answers nothing while a test says so.
     pub(crate) fn silenced(mut self, is_silent: &Arc<AtomicBool>) -> Self {
         self.is_silent = Arc::clone(is_silent);
         self
@@ -65,6 +74,14 @@ impl Fragile {
         let (over, is_over) = oneshot::channel();
         *self.late.lock().unwrap() = Some(Late { may_go_on, over });
         (self, go_on, is_over)
+    }
+
+    fn count<'a>(&'a self, list: Answer<'a, Vec<Excerpt<Json>>>) -> Answer<'a, Vec<Excerpt<Json>>> {
+        Box::pin(async move {
+            let found = list.await?;
+            self.listed.fetch_add(found.len(), Ordering::SeqCst);
+            Ok(found)
+        })
     }
 
     fn check<'a, T: 'a>(&self, answer: Answer<'a, T>) -> Answer<'a, T> {
@@ -114,13 +131,22 @@ impl Backend for Fragile {
         self.check(self.inner.unfollow(patterns))
     }
     fn read<'a>(&'a self, topic: &'a Topic, since: Option<Position>) -> Answer<'a, Excerpt<Json>> {
+        if topic.as_str() == WRONG_TOPIC {
+            let backend = self.describe();
+            let reason = format!("it tells nothing of {WRONG_TOPIC}");
+            let refused = Err(BackendError::Refused { backend, reason });
+            return self.check(Box::pin(async move { refused }));
+        }
         self.check(self.inner.read(topic, since))
     }
     fn cursors<'a>(&'a self, calls: &'a [CursorCall]) -> Answer<'a, Vec<CursorAnswer>> {
         self.check(self.inner.cursors(calls))
     }
     fn list<'a>(&'a self, pattern: &'a Pattern) -> Answer<'a, Vec<Excerpt<Json>>> {
-        self.check(self.inner.list(pattern))
+        self.check(self.count(self.inner.list(pattern)))
+    }
+    fn list_page<'a>(&'a self, page: &'a Page) -> Answer<'a, Vec<Excerpt<Json>>> {
+        self.check(self.count(self.inner.list_page(page)))
     }
     fn renew<'a>(&'a self, topic: &'a Topic, epoch: u64) -> Answer<'a, ()> {
         self.check(self.inner.renew(topic, epoch))

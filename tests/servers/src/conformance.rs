@@ -94,6 +94,7 @@ macro_rules! conformance {
             listing {
                 a_pattern_lists_what_it_matches,
                 each_is_listed_with_its_latest_alone,
+                a_listing_is_read_page_by_page,
                 characters_that_are_special_elsewhere_are_plain,
                 two_thousand_topics_are_listed,
             }

@@ -275,7 +275,8 @@ impl World {
     pub fn perform(&mut self, server: usize, call: &UplinkCall<Json>) -> UplinkAnswer<Json> {
         let link = &mut self.servers[server].link;
         match call {
-            UplinkCall::Open | UplinkCall::Probe => UplinkAnswer::Done,
+            // Of the last, nobody needs an answer.
+            UplinkCall::Open | UplinkCall::Probe | UplinkCall::GiveUp => UplinkAnswer::Done,
             UplinkCall::Follow(patterns) => {
                 link.followed.extend(patterns.iter().cloned());
                 UplinkAnswer::Done
@@ -290,6 +291,9 @@ impl World {
                 UplinkAnswer::Excerpt(self.store.read(topic, *since))
             }
             UplinkCall::List(pattern) => UplinkAnswer::Excerpts(self.store.list(pattern)),
+            UplinkCall::ListPage(page) => {
+                UplinkAnswer::Excerpts(page.of(self.store.list(&page.pattern)))
+            }
             UplinkCall::Publish(_) if self.store.is_full => {
                 UplinkAnswer::Failed(UplinkFailure::Full)
             }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use tidegate_core::flow::Flow;
-use tidegate_core::history::HistoryLimits;
 use tidegate_core::hub::{ServerConfig, ServerHub};
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
@@ -15,13 +14,13 @@ use tidegate_tests::backend_model::Store;
 use tidegate_tests::json::{Json, report};
 use tidegate_tests::{ms, pattern, secs, topic};
 
-type Answer = (u64, Result<Vec<(String, u64)>, LookupError>);
+pub(crate) type Answer = (u64, Result<Vec<(String, u64)>, LookupError>);
 
 /// A server whose topics live beyond an uplink, whose calls the test answers.
-struct Asked {
+pub(crate) struct Asked {
     server: ServerHub<Json>,
     store: Store,
-    now: Instant,
+    pub(crate) now: Instant,
     calls: Vec<(u64, UplinkCall<Json>)>,
 }
 
@@ -40,13 +39,13 @@ impl Asked {
     }
 
     /// The same, whose link stands.
-    fn linked(change: impl FnOnce(&mut UplinkConfig)) -> Self {
+    pub(crate) fn linked(change: impl FnOnce(&mut UplinkConfig)) -> Self {
         let mut asked = Self::new(change);
         asked.answer_all();
         asked
     }
 
-    fn publish(&mut self, to: &str, count: u64) {
+    pub(crate) fn publish(&mut self, to: &str, count: u64) {
         for number in 1..=count {
             let request = PublishRequest::new(topic(to), report(number));
             let (stored, _) = self.store.publish(&request);
@@ -54,7 +53,7 @@ impl Asked {
         }
     }
 
-    fn look_up(&mut self, ticket: u64, lookup: Lookup) {
+    pub(crate) fn look_up(&mut self, ticket: u64, lookup: Lookup) {
         let at_once = self.server.handle_lookup(self.now, ticket, lookup);
         assert!(at_once.is_none(), "topics live elsewhere");
         self.gather();
@@ -66,15 +65,15 @@ impl Asked {
         }
     }
 
-    /// The calls, except heartbeats.
-    fn lookups(&self) -> Vec<UplinkCall<Json>> {
+    /// What is asked for beside signs of life.
+    pub(crate) fn lookups(&self) -> Vec<UplinkCall<Json>> {
         let calls = self.calls.iter().map(|(_, call)| call.clone());
         calls
             .filter(|call| !matches!(call, UplinkCall::Probe | UplinkCall::Open))
             .collect()
     }
 
-    fn answer_all(&mut self) {
+    pub(crate) fn answer_all(&mut self) {
         while !self.calls.is_empty() {
             for (id, call) in core::mem::take(&mut self.calls) {
                 let answer = match &call {
@@ -82,6 +81,10 @@ impl Asked {
                         UplinkAnswer::Excerpt(self.store.read(topic, *since))
                     }
                     UplinkCall::List(pattern) => UplinkAnswer::Excerpts(self.store.list(pattern)),
+                    UplinkCall::ListPage(page) => {
+                        UplinkAnswer::Excerpts(page.of(self.store.list(&page.pattern)))
+                    }
+                    UplinkCall::GiveUp => continue,
                     _ => UplinkAnswer::Done,
                 };
                 self.server.handle_answer(self.now, id, answer);
@@ -100,8 +103,8 @@ impl Asked {
         self.now = end;
     }
 
-    /// Every answer since the last call: the position of each topic.
-    fn told(&mut self) -> Vec<Answer> {
+    /// Every answer since this was asked last: by topic, how far each has come.
+    pub(crate) fn told(&mut self) -> Vec<Answer> {
         let mut told = Vec::new();
         while let Some((ticket, found)) = self.server.poll_found() {
             told.push((ticket, found.map(|found| tops(&found))));
@@ -110,18 +113,18 @@ impl Asked {
     }
 }
 
-fn tops(found: &Found<Json>) -> Vec<(String, u64)> {
+pub(crate) fn tops(found: &Found<Json>) -> Vec<(String, u64)> {
     let tops = found
         .iter()
         .map(|excerpt| (excerpt.topic.to_string(), excerpt.position.offset));
     tops.collect()
 }
 
-fn latest(of: &str) -> Lookup {
+pub(crate) fn latest(of: &str) -> Lookup {
     Lookup::Latest(pattern(of))
 }
 
-fn one(of: &str, offset: u64) -> Vec<(String, u64)> {
+pub(crate) fn one(of: &str, offset: u64) -> Vec<(String, u64)> {
     vec![(of.to_owned(), offset)]
 }
 
@@ -264,8 +267,11 @@ fn a_lookup_that_takes_long_is_given_up_and_the_link_stands() {
     let slow = core::mem::take(&mut asked.calls);
     for _ in 0..60 {
         asked.pass(secs(1));
-        let is_new = |(_, call): &(u64, UplinkCall<Json>)| matches!(call, UplinkCall::Probe);
-        assert!(asked.calls.iter().all(is_new), "{:?}", asked.calls);
+        asked.calls.retain(|(id, call)| {
+            let is_given_up = slow.iter().any(|(slow, _)| slow == id);
+            assert!(is_given_up || matches!(call, UplinkCall::Probe), "{call:?}");
+            !is_given_up
+        });
         asked.answer_all();
     }
     let given_up = [1, 2].map(|ticket| (ticket, Err(LookupError::Unavailable)));
@@ -277,6 +283,47 @@ fn a_lookup_that_takes_long_is_given_up_and_the_link_stands() {
     asked.look_up(3, latest("job:1"));
     asked.answer_all();
     assert_eq!(asked.told(), [(3, Ok(Vec::new()))]);
+}
+
+#[test]
+fn what_is_never_answered_leaves_its_place_to_the_next() {
+    let config = UplinkConfig::new(1);
+    for (of, next, time) in [
+        ("job:1", "job:2", config.call_timeout),
+        ("job:*", "task:*", config.call_timeout * 6),
+    ] {
+        let mut asked = Asked::linked(|uplink| {
+            uplink.lookups_at_once = 1;
+            uplink.listings_at_once = 1;
+            uplink.lookup_patience = secs(3600);
+        });
+        asked.publish("task:1", 1);
+        asked.publish("job:2", 1);
+        asked.look_up(1, latest(of));
+        asked.look_up(2, latest(next));
+        let (silent, _) = asked.calls.remove(0);
+        let due = asked.now + time;
+        while asked.now + ms(1) < due {
+            asked.pass(ms(999).min(due - asked.now - ms(1)));
+            assert_eq!(asked.told(), [], "{of}");
+            asked.answer_all();
+        }
+        asked.pass(ms(1));
+        assert_eq!(asked.told(), [(1, Err(LookupError::Unavailable))]);
+        // The host may stop what it does for it.
+        assert!(asked.calls.contains(&(silent, UplinkCall::GiveUp)));
+        asked.answer_all();
+        assert!(matches!(&asked.told()[..], [(2, Ok(found))] if found.len() == 1));
+        // The link was never lost.
+        assert_eq!(
+            asked
+                .server
+                .handle_answer(asked.now, silent, UplinkAnswer::Done),
+            ()
+        );
+        asked.pass(ms(1));
+        assert!(asked.calls.is_empty(), "{:?}", asked.calls);
+    }
 }
 
 #[test]
@@ -324,60 +371,23 @@ fn a_lookup_that_fails_is_a_loss_of_the_link() {
 }
 
 #[test]
-fn topics_of_the_server_itself_are_found_at_once() {
-    let mut config = ServerConfig::new(1);
-    config.hub.history = HistoryLimits {
-        count_max: 3,
-        ..HistoryLimits::default()
-    };
-    let mut server: ServerHub<Json> = ServerHub::new(config);
-    let now = Instant::from_millis(1);
-    let mut positions = Vec::new();
-    for number in 1..=5 {
-        let request = PublishRequest::new(topic("job:1"), report(number));
-        positions.push(server.handle_publish(now, request).unwrap());
-    }
-    let mut find = |lookup: Lookup| server.handle_lookup(now, 1, lookup).expect("at once");
-    assert_eq!(tops(&find(latest("job:*"))), one("job:1", 5));
-    assert_eq!(tops(&find(latest("job:2"))), []);
-    let mut since = |position| {
-        let topic = topic("job:1");
-        let found = find(Lookup::History {
-            topic,
-            since: position,
-        });
-        let publications = found[0].publications.iter();
-        let offsets: Vec<u64> = publications.map(|it| it.position.offset).collect();
-        (offsets, found[0].is_whole_since(position))
-    };
-    assert_eq!(since(positions[2]), (vec![4, 5], true));
-    assert_eq!(since(positions[1]), (vec![3, 4, 5], true));
-    assert_eq!(since(positions[0]), (vec![5], false), "it was trimmed");
-    assert_eq!(since(positions[4]), (vec![], true));
-    let ahead = Position {
-        offset: 6,
-        ..positions[4]
-    };
-    assert_eq!(since(ahead), (vec![5], false));
-    assert_eq!(since(Position::default()), (vec![3, 4, 5], false));
-    assert_eq!(server.counts().subscriptions, 0);
-}
-
-#[test]
-fn what_is_too_old_to_be_recovered_is_not_found() {
-    let mut config = ServerConfig::new(1);
-    config.hub.history.age_max = secs(10);
-    let mut server: ServerHub<Json> = ServerHub::new(config);
-    for number in 0..3 {
-        let request = PublishRequest::new(topic("job:1"), report(number));
-        let now = Instant::from_millis(1 + number * 6_000);
-        server.handle_publish(now, request).unwrap();
-    }
-    let whole = Lookup::History {
-        topic: topic("job:1"),
-        since: Position::default(),
-    };
-    let found = server.handle_lookup(Instant::from_millis(16_002), 1, whole);
-    let found = found.expect("at once");
-    assert_eq!(found[0].publications.len(), 1);
+fn a_lookup_that_is_refused_is_answered_and_the_link_stands() {
+    let mut asked = Asked::linked(|uplink| uplink.lookups_at_once = 1);
+    asked.publish("job:2", 1);
+    asked.look_up(1, latest("job:1"));
+    asked.look_up(2, latest("job:2"));
+    let (id, _) = asked.calls.remove(0);
+    let refused = UplinkAnswer::Failed(UplinkFailure::Refused);
+    asked.server.handle_answer(asked.now, id, refused);
+    asked.gather();
+    assert_eq!(asked.lookups().len(), 1, "the next has its place");
+    assert!(
+        !asked
+            .calls
+            .iter()
+            .any(|(_, call)| *call == UplinkCall::Open)
+    );
+    asked.answer_all();
+    let due = [(1, Err(LookupError::Refused)), (2, Ok(one("job:2", 1)))];
+    assert_eq!(asked.told(), due);
 }

@@ -3,7 +3,7 @@
 use super::Mirror;
 use crate::payload::Payload;
 use crate::time::Instant;
-use crate::uplink::{Asked, Found, Lookup, LookupError};
+use crate::uplink::{Asked, Found, Lookup, LookupError, UplinkCall};
 
 impl<P: Payload + Clone, T> Mirror<P, T> {
     /// Looks topics up where they live; [`Mirror::poll_found`] returns the result.
@@ -21,7 +21,16 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         while let Some(asked) = self.lookups.next() {
             let call = asked.0.call();
             let call = self.call(now, Asked::Lookup, call);
-            self.lookups.begun(call, asked);
+            self.lookups.begun(now, call, asked);
+        }
+    }
+
+    /// What is never answered must not keep the place of what would be.
+    pub(super) fn give_up_lookups(&mut self, now: Instant) {
+        self.lookups.handle_timeout(now);
+        while let Some(call) = self.lookups.next_overdue(now) {
+            self.link.failed(call);
+            self.calls.push_back((call, UplinkCall::GiveUp));
         }
     }
 }

@@ -52,6 +52,7 @@ impl<P: Payload> Hub<P> {
                         .collect(),
                 }
             }
+            Lookup::Page(page) => page.of(self.look_up(now, &Lookup::Latest(page.pattern.clone()))),
             Lookup::History { topic, since } => {
                 self.history_since(now, topic, *since).into_iter().collect()
             }

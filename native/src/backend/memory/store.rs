@@ -15,6 +15,7 @@ use tidegate_core::random::Random;
 use tidegate_core::router::{Router, Ticket};
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use super::room::Room;
 use crate::backend::{Feed, Keep};
@@ -229,13 +230,34 @@ impl Store {
     }
 
     pub(super) fn list(&self, now: Instant, pattern: &Pattern) -> Vec<Excerpt<Json>> {
+        self.listed(now, pattern, None).collect()
+    }
+
+    /// At least what of a page lies here.
+    pub(super) fn list_page(&self, now: Instant, page: &Page) -> Vec<Excerpt<Json>> {
+        let listed = self.listed(now, &page.pattern, page.after.as_ref());
+        listed.take(page.count_max.max(1)).collect()
+    }
+
+    /// The latest of what matches a pattern, after a topic.
+    fn listed<'a>(
+        &'a self,
+        now: Instant,
+        pattern: &'a Pattern,
+        after: Option<&Topic>,
+    ) -> impl Iterator<Item = Excerpt<Json>> + use<'a> {
         let prefix = pattern.literal_prefix();
+        let first = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
         self.topics
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
-            .filter(|(topic, kept)| pattern.matches(topic) && !self.is_expired(now, topic, kept))
+            .range::<str, _>((first, Bound::Unbounded))
+            .take_while(move |(topic, _)| topic.as_str().starts_with(prefix))
+            .filter(move |(topic, kept)| {
+                pattern.matches(topic) && !self.is_expired(now, topic, kept)
+            })
             .map(|(topic, kept)| latest_of(topic, kept))
-            .collect()
     }
 
     /// Keeps a topic's latest publication as the first of a new epoch.

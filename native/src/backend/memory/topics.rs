@@ -10,6 +10,7 @@ use tidegate_core::publication::Position;
 use tidegate_core::router::Ticket;
 use tidegate_core::time::Instant;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 
 use super::room::Room;
 use super::store::{Follower, Store};
@@ -92,6 +93,14 @@ impl Topics {
         parts
             .flat_map(|part| lock(part).list(now, pattern))
             .collect()
+    }
+
+    /// Each part finds as many as the page may hold: they are neighbours there, and their payloads are shared.
+    pub(super) fn list_page(&self, page: &Page) -> Vec<Excerpt<Json>> {
+        let now = self.now();
+        let parts = self.parts.iter();
+        let found = parts.flat_map(|part| lock(part).list_page(now, page));
+        page.of(found.collect())
     }
 
     pub(super) fn follow(&self, pattern: &Pattern, follower: &Follower) -> Following {

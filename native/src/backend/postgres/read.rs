@@ -1,20 +1,17 @@
-//! Reads what topics keep.
+//! Reads what a topic keeps.
 
 use tidegate_core::history::Excerpt;
 use tidegate_core::publication::{POSITION_MAX, Position};
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Topic;
 use tokio_postgres::types::Type;
 
 use super::link::Link;
-use super::listen::{BYTES_MAX, position, publication};
+use super::listen::{position, publication};
 use super::upkeep::seconds;
 use crate::Json;
 use crate::backend::BackendError;
 
-/// The most topics that are listed at once.
-const TOPICS_MAX: i64 = 1000;
-
-/// Reads what a topic keeps after `since`, or its latest publication.
+/// What a topic keeps after `since`, or its latest.
 pub(super) async fn read(
     link: &Link,
     topic: &Topic,
@@ -90,58 +87,5 @@ fn keep_what_has_no_gap(excerpt: &mut Excerpt<Json>, since: u64) {
     } else if excerpt.publications.len() != missed {
         let earlier = excerpt.publications.len() - 1;
         excerpt.publications.drain(..earlier);
-    }
-}
-
-/// Reads the latest publication of every topic that matches `pattern`.
-pub(super) async fn list(
-    link: &Link,
-    pattern: &Pattern,
-) -> Result<Vec<Excerpt<Json>>, BackendError> {
-    if let Some(topic) = pattern.exact() {
-        let excerpt = read(link, &topic, None).await?;
-        let is_known = excerpt.position != Position::default();
-        return Ok(is_known.then_some(excerpt).into_iter().collect());
-    }
-    let mut found = Vec::new();
-    let mut after = String::new();
-    loop {
-        let rows = link
-            .query(
-                &link.statements().list,
-                &[
-                    (&after, Type::TEXT),
-                    (&pattern.literal_prefix(), Type::TEXT),
-                    (&TOPICS_MAX, Type::INT8),
-                    (&BYTES_MAX, Type::INT8),
-                ],
-            )
-            .await?;
-        let Some(last) = rows.last() else {
-            return Ok(found);
-        };
-        after = last.get(0);
-        for row in &rows {
-            let channel: &str = row.get(0);
-            let topic = match Topic::new(channel) {
-                Ok(topic) => topic,
-                Err(error) => {
-                    link.tell_damaged(channel, error.to_string());
-                    continue;
-                }
-            };
-            if !pattern.matches(&topic) {
-                continue;
-            }
-            let position = position(row.get(1), row.get(2));
-            let payload: Option<&str> = row.get(4);
-            let latest = payload
-                .and_then(|payload| publication(link, &topic, position, row.get(3), payload));
-            found.push(Excerpt {
-                topic,
-                position,
-                publications: latest.into_iter().collect(),
-            });
-        }
     }
 }

@@ -1,27 +1,18 @@
-//! Reading topics and listing them.
-
-use std::collections::BTreeSet;
+//! Reading topics.
 
 use redis::Value;
 use tidegate_core::history::Excerpt;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Topic;
 
 use super::announcement::{entry, number};
 use super::call::{Call, READ};
 use super::error::{is_of_keys, server_error, text, unexpected};
-use super::layout::{Partition, glob};
 use super::link::Link;
 use super::store::millis;
 use crate::backend::BackendError;
 use crate::hub::Publication;
 use crate::json::Json;
-
-/// The most topics that one step of a listing scans.
-const SCANNED_MAX: usize = 1_000;
-
-/// The most topics that one step of a listing reads.
-const LISTED_MAX: usize = 64;
 
 impl Link {
     pub(super) async fn read(
@@ -37,7 +28,7 @@ impl Link {
         self.excerpt(topic, value)
     }
 
-    fn reading(&self, topic: &Topic, since: Option<Position>) -> Call {
+    pub(super) fn reading(&self, topic: &Topic, since: Option<Position>) -> Call {
         let keys = self.shared.layout.keys(topic);
         let number = |number: u64| number.to_string();
         let age_max = self.shared.keep.get().history_of(topic).age_max;
@@ -52,7 +43,11 @@ impl Link {
         )
     }
 
-    fn excerpt(&self, topic: &Topic, value: Option<Value>) -> Result<Excerpt<Json>, BackendError> {
+    pub(super) fn excerpt(
+        &self,
+        topic: &Topic,
+        value: Option<Value>,
+    ) -> Result<Excerpt<Json>, BackendError> {
         let value = match value {
             // Another program has damaged the topic. Its followers are told that something is missing.
             Some(Value::ServerError(error)) if is_of_keys(&error) => {
@@ -109,69 +104,6 @@ impl Link {
         let error = unexpected(self.name(), &format!("the history of {topic}"));
         self.damaged.tell_damaged(topic, &error);
     }
-
-    pub(super) async fn list(&self, pattern: &Pattern) -> Result<Vec<Excerpt<Json>>, BackendError> {
-        if let Some(topic) = pattern.exact() {
-            let excerpt = self.read(&topic, None).await?;
-            return Ok(Some(excerpt).filter(is_remembered).into_iter().collect());
-        }
-        let mut listed = Vec::new();
-        for partition in self.shared.layout.partitions() {
-            let topics: Vec<Topic> = self.topics(partition, pattern).await?.into_iter().collect();
-            for topics in topics.chunks(LISTED_MAX) {
-                let calls: Vec<Call> = topics
-                    .iter()
-                    .map(|topic| self.reading(topic, None))
-                    .collect();
-                for (topic, value) in topics.iter().zip(self.run(partition, &calls).await?) {
-                    let excerpt = self.excerpt(topic, Some(value))?;
-                    listed.extend(Some(excerpt).filter(is_remembered));
-                }
-            }
-        }
-        Ok(listed)
-    }
-
-    /// The topics of a partition that `pattern` matches, a page at a time.
-    async fn topics(
-        &self,
-        partition: Partition,
-        pattern: &Pattern,
-    ) -> Result<BTreeSet<Topic>, BackendError> {
-        let mut topics = BTreeSet::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut cmd = redis::cmd("ZSCAN");
-            cmd.arg(self.shared.layout.index(partition))
-                .arg(&cursor)
-                .arg("MATCH")
-                .arg(glob("", pattern))
-                .arg("COUNT")
-                .arg(SCANNED_MAX);
-            let value = self.run(partition, &[Call::Plain(cmd)]).await?.pop();
-            if let Some(Value::ServerError(error)) = &value
-                && is_of_keys(error)
-            {
-                let error = server_error(self.name(), error);
-                self.damaged.tell_damaged(pattern, &error);
-                return Ok(topics);
-            }
-            let value = self.value(value)?;
-            let Some([next, Value::Array(members)]) = value.as_sequence() else {
-                return Err(unexpected(self.name(), "ZSCAN answered something else"));
-            };
-            let names = members.iter().step_by(2).filter_map(text);
-            topics.extend(
-                names
-                    .filter_map(|name| Topic::new(name).ok())
-                    .filter(|topic| pattern.matches(topic)),
-            );
-            text(next).unwrap_or("0").clone_into(&mut cursor);
-            if cursor == "0" {
-                return Ok(topics);
-            }
-        }
-    }
 }
 
 /// The answer for a topic that isn't remembered.
@@ -181,8 +113,4 @@ fn unknown(topic: &Topic) -> Excerpt<Json> {
         position: Position::default(),
         publications: Vec::new(),
     }
-}
-
-fn is_remembered(excerpt: &Excerpt<Json>) -> bool {
-    !excerpt.publications.is_empty()
 }

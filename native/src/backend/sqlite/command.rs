@@ -6,6 +6,7 @@ use tidegate_core::hub::PublishError;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::uplink::Page;
 use tokio::sync::oneshot;
 
 use crate::backend::BackendError;
@@ -34,7 +35,7 @@ pub(super) enum Command {
         reply: Reply<Excerpt<Json>>,
     },
     List {
-        pattern: Pattern,
+        page: Page,
         reply: Reply<Vec<Excerpt<Json>>>,
     },
     Renew {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Row, params};
 use tidegate_core::history::{Excerpt, HistoryLimits};
+use tidegate_core::payload::Payload as _;
 use tidegate_core::publication::Position;
-use tidegate_core::topic::{Pattern, Topic};
+use tidegate_core::topic::Topic;
+use tidegate_core::uplink::Page;
 
 use super::fault::is_of_rows;
 use super::rows::{Known, known, publication_of, publications_after, stored, told, topic_of};
@@ -86,26 +88,30 @@ impl Store {
         Ok(excerpt(topic, position, publications))
     }
 
-    /// Reads the latest publication of every topic that matches a pattern.
-    pub(super) fn list(
-        &mut self,
-        pattern: &Pattern,
-    ) -> Result<Vec<Excerpt<Json>>, rusqlite::Error> {
+    /// The latest publication of the topics of a page. The index of names leads to the first, and nothing behind the last is read.
+    pub(super) fn list(&mut self, page: &Page) -> Result<Vec<Excerpt<Json>>, rusqlite::Error> {
+        let pattern = &page.pattern;
         let snapshot = self.connection.transaction()?;
-        let prefix = pattern.literal_prefix();
+        let after = page.after.as_ref().map_or("", Topic::as_str);
         let mut statement = snapshot.prepare_cached(
             "SELECT t.epoch, t.\"offset\", e.ended, e.data, t.channel FROM tidegate_topics t
              LEFT JOIN pubsub_events e
                ON e.channel = t.channel AND e.epoch = t.epoch AND e.\"offset\" = t.\"offset\" AND e.seq > 0
              WHERE t.channel >= ?1 ORDER BY t.channel",
         )?;
-        let mut rows = statement.query([prefix])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            match listed(row, pattern) {
+        let mut rows = statement.query([after.max(pattern.literal_prefix())])?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while !page.is_full(found.len(), bytes)
+            && let Some(row) = rows.next()?
+        {
+            match listed(row, page) {
                 Ok(Listed::Beyond) => break,
                 Ok(Listed::Other) => {}
-                Ok(Listed::Topic(excerpt)) => found.push(excerpt),
+                Ok(Listed::Topic(excerpt)) => {
+                    let publications = excerpt.publications.iter();
+                    bytes += publications.map(|it| it.payload.size()).sum::<usize>();
+                    found.push(excerpt);
+                }
                 Err(error) if is_of_rows(&error) => self.damaged.tell_damaged(pattern, &error),
                 Err(error) => return Err(error),
             }
@@ -173,7 +179,7 @@ impl Store {
     }
 }
 
-/// What a row of the topics means for a pattern.
+/// What a row of topics is to a page.
 enum Listed {
     Topic(Excerpt<Json>),
     Other,
@@ -181,15 +187,12 @@ enum Listed {
     Beyond,
 }
 
-fn listed(row: &Row<'_>, pattern: &Pattern) -> Result<Listed, rusqlite::Error> {
+fn listed(row: &Row<'_>, page: &Page) -> Result<Listed, rusqlite::Error> {
     let channel = row.get_ref(4)?.as_str()?;
-    if !channel.starts_with(pattern.literal_prefix()) {
+    if !channel.starts_with(page.pattern.literal_prefix()) {
         return Ok(Listed::Beyond);
     }
-    let Some(topic) = Topic::new(channel)
-        .ok()
-        .filter(|topic| pattern.matches(topic))
-    else {
+    let Some(topic) = Topic::new(channel).ok().filter(|topic| page.selects(topic)) else {
         return Ok(Listed::Other);
     };
     let position = Position {

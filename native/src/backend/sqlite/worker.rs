@@ -122,8 +122,8 @@ impl Worker {
                     since,
                     reply,
                 } => self.answer(reply, |it| it.store.read(&topic, since))?,
-                Command::List { pattern, reply } => {
-                    self.answer(reply, |it| it.store.list(&pattern))?;
+                Command::List { page, reply } => {
+                    self.answer(reply, |it| it.store.list(&page))?;
                 }
                 Command::Renew {
                     topic,

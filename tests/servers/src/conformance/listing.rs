@@ -3,6 +3,7 @@
 use tidegate::Json;
 use tidegate_core::history::Excerpt;
 use tidegate_core::lifecycle::EndReason;
+use tidegate_core::uplink::Page;
 
 use super::{Peer, Place, request};
 use tidegate_tests::{pattern, topic};
@@ -99,7 +100,90 @@ pub async fn characters_that_are_special_elsewhere_are_plain<P: Place>() {
     assert_eq!(here.list("job:*").await.len(), SPECIAL.len());
 }
 
-/// Listing many topics works like listing few.
+/// A page holds the first topics after one, in their order, as many as it may hold, and says by that whether there are more.
+pub async fn a_listing_is_read_page_by_page<P: Place>() {
+    let (_place, [here, there]) = Peer::start::<P, 2>().await;
+    for number in 0..150 {
+        here.publish_numbers(&format!("job:{number}"), 1 + number % 3)
+            .await;
+    }
+    let large = format!("\"{}\"", "x".repeat(20_000));
+    for name in [
+        "job",
+        "job:7:log",
+        "jobs:1",
+        "a:large",
+        "a:b",
+        "b:large",
+        "job:A",
+        "z:1",
+    ] {
+        here.publish(name, if name.ends_with("large") { &large } else { "1" })
+            .await;
+    }
+    for text in [
+        "**",
+        "*",
+        "job:*",
+        "job:**",
+        "*:*",
+        "job:*:log",
+        "job:7",
+        "none:*",
+        "none",
+    ] {
+        let all = there.list(text).await;
+        for (count_max, bytes_max) in [
+            (1, 0),
+            (2, 1_000_000),
+            (70, 10_000),
+            (150, 1_000_000),
+            (1000, 1_000_000),
+        ] {
+            let mut page = Page {
+                pattern: pattern(text),
+                after: None,
+                count_max,
+                bytes_max,
+            };
+            let mut found = Vec::new();
+            loop {
+                let listed = there.list_page(&page).await;
+                assert_eq!(listed, page.of(all.clone()), "{page:?}");
+                found.extend(listed.iter().cloned());
+                if !page.is_full_with(&listed) {
+                    break;
+                }
+                page.after = listed.last().map(|last| last.topic.clone());
+            }
+            assert_eq!(found, all, "{page:?}");
+        }
+    }
+    // Where it begins need be no topic, nor one that the pattern matches.
+    for (after, first) in [
+        ("job:70:a", "job:71"),
+        ("a", "job:0"),
+        ("job", "job:0"),
+        ("job:", "job:0"),
+    ] {
+        let page = Page {
+            pattern: pattern("job:*"),
+            after: tidegate_core::topic::Topic::new(after).ok(),
+            count_max: 1,
+            bytes_max: 1000,
+        };
+        assert_eq!(names(&there.list_page(&page).await), [first], "{after}");
+    }
+    let beyond = Page {
+        pattern: pattern("job:*"),
+        after: Some(topic("jobs")),
+        count_max: 10,
+        bytes_max: 1000,
+    };
+    assert_eq!(there.list_page(&beyond).await, []);
+}
+
+/// Many topics are listed as few are.
 pub async fn two_thousand_topics_are_listed<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let batch: Vec<_> = (1_000..3_000)

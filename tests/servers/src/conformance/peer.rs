@@ -12,6 +12,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::protocol::PublishRequest;
 use tidegate_core::publication::Position;
 use tidegate_core::topic::Pattern;
+use tidegate_core::uplink::Page;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Place;
@@ -177,6 +178,14 @@ impl Peer {
         let mut excerpts = listed.expect("topics are listed");
         excerpts.iter().for_each(assert_whole);
         excerpts.sort_by(|a, b| a.topic.cmp(&b.topic));
+        excerpts
+    }
+
+    /// A page of the latest publications.
+    pub async fn list_page(&self, page: &Page) -> Vec<Excerpt<Json>> {
+        let listed = in_time("listing a page", self.backend.list_page(page)).await;
+        let excerpts = listed.expect("topics are listed");
+        excerpts.iter().for_each(assert_whole);
         excerpts
     }
 

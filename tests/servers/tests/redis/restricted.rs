@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::StreamExt as _;
 use tidegate::backend::{Backend, BackendError, Keep, Redis};
+use tidegate::core::uplink;
+use tidegate::{BackendLink, Config, Event, Hub, LookupError};
 use tidegate_server_tests::conformance;
 use tidegate_server_tests::conformance::{Place, request};
 use tidegate_server_tests::heard::Heard;
@@ -75,6 +78,36 @@ async fn a_user_who_may_not_hear_what_a_server_needs_is_refused_when_it_opens() 
         assert!(matches!(error, BackendError::Refused { .. }), "{error:?}");
         let advice = "~tidegate:* &tidegate:* &tidegate.* &tidegate.feed:*";
         assert!(error.to_string().contains(advice), "{user}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_a_user_may_not_ask_is_refused_and_costs_nobody_the_link() {
+    let server = RedisServer::start();
+    let channels = ["&tidegate:*", "&tidegate.*", "&tidegate.feed:*"];
+    let url = let_in(&server, "user", "tidegate", &channels);
+    assert_eq!(server.cli(&["ACL", "SETUSER", "user", "-zscan"]), "OK");
+    let backend = Redis::new(&url, Keep::default()).expect("an address");
+    let hub = Hub::with_backend(Config::default(), Arc::new(backend)).expect("a hub");
+    let mut followed = hub.subscribe("job:1").await.expect("subscribed");
+    hub.publish("job:1", &1).await.expect("stored");
+    for _ in 0..3 {
+        let refused = hub.latest_matching("job:*").await;
+        let Err(LookupError::Failed(error)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(error, uplink::LookupError::Refused);
+        let latest = hub.latest("job:1").await.expect("told");
+        assert!(latest.is_some());
+    }
+    let health = hub.backend().expect("a backend").borrow().clone();
+    assert_eq!(health.link, BackendLink::Live, "{health:?}");
+    hub.publish("job:1", &2).await.expect("stored");
+    for due in ["1", "2"] {
+        match followed.next().await {
+            Some(Event::Publication(publication)) => assert_eq!(publication.payload.as_str(), due),
+            other => panic!("the link was lost: {other:?}"),
+        }
     }
 }
 

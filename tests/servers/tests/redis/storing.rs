@@ -5,6 +5,7 @@ use tidegate::backend::{Backend, BackendError, Keep, Redis};
 use tidegate::core::hub::PublishError;
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::publication::Position;
+use tidegate::core::uplink::Page;
 use tidegate_server_tests::conformance::{json, request};
 use tidegate_server_tests::heard::Heard;
 use tidegate_server_tests::servers::redis::RedisServer;
@@ -230,6 +231,24 @@ async fn listing_finds_the_latest_of_every_topic_that_matches() {
     assert_eq!(rig.backend.list(&pattern("**")).await.unwrap().len(), 1_502);
     assert_eq!(rig.backend.list(&pattern("other")).await.unwrap().len(), 1);
     assert!(rig.backend.list(&pattern("none")).await.unwrap().is_empty());
+    // Of a page, no more is read than what is on it.
+    let reads = || {
+        let stats = server.cli(&["info", "commandstats"]);
+        let calls = stats.split_once("cmdstat_evalsha:calls=").unwrap().1;
+        calls.split_once(',').unwrap().0.parse::<usize>().unwrap()
+    };
+    let before = reads();
+    let page = Page {
+        pattern: pattern("job:*"),
+        after: Some(topic("job:9")),
+        count_max: 10,
+        bytes_max: 1_000_000,
+    };
+    let listed = rig.backend.list_page(&page).await.unwrap();
+    assert_eq!(listed.len(), 10);
+    assert_eq!(listed[0].topic.as_str(), "job:90");
+    // A server also renews its lease now and then.
+    assert!((10..20).contains(&(reads() - before)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
