@@ -11,7 +11,7 @@ use tidegate_core::lifecycle::EndReason;
 use tidegate_core::publication::Position;
 
 use super::{Client, ClientError, Stop};
-use crate::{Publication, Publish};
+use crate::{Publication, Publish, TopicHistory};
 
 /// A client for code that waits by blocking its thread. It needs no async runtime, but may also be used within one,
 /// because it does its work on other threads. Clones are handles to the same client, and any thread may use them.
@@ -57,6 +57,34 @@ impl BlockingClient {
         publish: Publish,
     ) -> Result<Position, ClientError> {
         block_on(self.client.publish_with(topic, value, publish))
+    }
+
+    /// See [`Client::latest`].
+    ///
+    /// # Errors
+    /// See [`Client::latest`].
+    pub fn latest(&self, topic: &str) -> Result<Option<Publication>, ClientError> {
+        block_on(self.client.latest(topic))
+    }
+
+    /// See [`Client::latest_matching`].
+    ///
+    /// # Errors
+    /// See [`Client::latest`].
+    pub fn latest_matching(&self, pattern: &str) -> Result<Vec<Publication>, ClientError> {
+        block_on(self.client.latest_matching(pattern))
+    }
+
+    /// See [`Client::history`].
+    ///
+    /// # Errors
+    /// See [`Client::latest`].
+    pub fn history(
+        &self,
+        topic: &str,
+        since: Option<Position>,
+    ) -> Result<TopicHistory, ClientError> {
+        block_on(self.client.history(topic, since))
     }
 
     /// Calls `callback` on this thread for each publication, until the topic ends, in which case this returns why, or

@@ -8,13 +8,14 @@ use futures_core::Stream as _;
 use tidegate_core::client::{ClosedReason, ConnectionState};
 use tidegate_core::flow::Flow;
 use tidegate_core::protocol::PublishRequest;
+use tidegate_core::publication::Position;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::answer::Receiving;
 use super::{ClientError, Status, thread};
 use crate::hub::{BackendHealth, BackendLink, Presence};
-use crate::{Event, Hub, Json, Subscribe, Subscription};
+use crate::{Event, Hub, Json, Publication, Subscribe, Subscription, TopicHistory};
 
 pub(super) struct HubLink {
     hub: Hub,
@@ -83,6 +84,28 @@ impl HubLink {
                 _link: Arc::clone(self),
             }),
         }
+    }
+
+    pub(super) async fn latest(&self, topic: &str) -> Result<Option<Publication>, ClientError> {
+        self.check()?;
+        Ok(self.hub.latest(topic).await?)
+    }
+
+    pub(super) async fn latest_matching(
+        &self,
+        pattern: &str,
+    ) -> Result<Vec<Publication>, ClientError> {
+        self.check()?;
+        Ok(self.hub.latest_matching(pattern).await?)
+    }
+
+    pub(super) async fn history(
+        &self,
+        topic: &str,
+        since: Option<Position>,
+    ) -> Result<TopicHistory, ClientError> {
+        self.check()?;
+        Ok(self.hub.history(topic, since).await?)
     }
 
     pub(super) fn presence(&self, topic: &str) -> Result<Presence, ClientError> {

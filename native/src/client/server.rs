@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::address::ServerAddress;
 use super::answer::Receiving;
 use super::driver::Driver;
+use super::endpoints::Endpoints;
 use super::fault::Fault;
 use super::lease::Lease;
 use super::options::ClientOptions;
@@ -28,6 +29,7 @@ const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct ServerLink {
     requests: mpsc::UnboundedSender<Request>,
     pub(super) status: watch::Receiver<Status>,
+    pub(super) endpoints: Endpoints,
 }
 
 impl ServerLink {
@@ -47,8 +49,17 @@ impl ServerLink {
             publish_rate: None,
             fault: None,
         });
+        let endpoints = Endpoints {
+            address: address.clone(),
+            options: options.clone(),
+        };
         let driver = Driver::new(address, options, receiver, status_sender);
-        Ok((Self { requests, status }, driver))
+        let link = Self {
+            requests,
+            status,
+            endpoints,
+        };
+        Ok((link, driver))
     }
 
     /// Returns once the server has welcomed the client or the first attempt has failed.

@@ -17,6 +17,7 @@ mod bulk;
 mod durable;
 mod given_up;
 mod large;
+mod lookups;
 mod presence;
 mod redis_tls;
 mod server;
