@@ -9,6 +9,9 @@ const SETTLE_MS = 1_600;
 /** How many finished jobs the page keeps; the oldest leave first. */
 const FINISHED_MAX = 200;
 
+/** How many announcements are kept to be read out: hundreds of jobs may end together, and nobody listens to hundreds of names. */
+const ANNOUNCED_MAX = 5;
+
 /** How long a card takes to move to its new place, in milliseconds. */
 const MOVE_MS = 320;
 
@@ -50,7 +53,13 @@ export class Board {
     const restarted = entry.job.status !== 'RUNNING' && job.status === 'RUNNING';
     entry.job = job;
     if (ended) {
-      this.#announcer.textContent = announcement(job);
+      // None takes the place of one that has yet to be read out.
+      const said = document.createElement('p');
+      said.textContent = announcement(job);
+      this.#announcer.append(said);
+      if (this.#announcer.childElementCount > ANNOUNCED_MAX) {
+        this.#announcer.firstElementChild!.remove();
+      }
       entry.settleTimer = window.setTimeout(() => this.#settle(entry), SETTLE_MS);
     } else if (restarted) {
       this.#unsettle(entry);
@@ -190,7 +199,7 @@ export class Board {
     this.#entries.clear();
     this.#dirty.clear();
     this.#dropped = 0;
-    this.#announcer.textContent = '';
+    this.#announcer.replaceChildren();
     this.#summarise();
     byId('empty').hidden = true;
   }

@@ -130,7 +130,7 @@ function explainHowToStart(): void {
 async function copy(button: HTMLButtonElement): Promise<void> {
   const code = document.getElementById(button.dataset['copy']!)!;
   try {
-    await navigator.clipboard.writeText(code.textContent ?? '');
+    await navigator.clipboard.writeText(code.textContent);
     button.textContent = 'Copied';
     setTimeout(() => {
       button.textContent = 'Copy';

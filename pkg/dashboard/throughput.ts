@@ -2,6 +2,8 @@ import type { Update } from 'tidegate';
 import { ThroughputChart } from 'tidegate/chart';
 import { readWork } from 'tidegate/progress';
 
+import { Published } from './published.js';
+
 /** How often the server is asked and the chart moves on, in milliseconds. */
 const EVERY_MS = 1_000;
 
@@ -30,10 +32,9 @@ const CHARTS = {
 export class Throughput {
   readonly #host = document.getElementById('throughput')!;
   readonly #token: () => string | undefined;
-  readonly #positions = new Map<string, { readonly epoch: number; readonly offset: number }>();
   #source: Source = 'server';
   #chart: ThroughputChart | undefined;
-  #published = 0;
+  readonly #published = new Published();
   #done: number | undefined;
   #isAsking = false;
 
@@ -51,14 +52,7 @@ export class Throughput {
 
   /** Counts an update. `isOnly`: the page follows no other topic. */
   put(update: Update, isOnly: boolean): void {
-    const { topic, epoch, offset } = update;
-    const before = this.#positions.get(topic);
-    if (before?.epoch === epoch) {
-      this.#published += Math.max(offset - before.offset, 0);
-    } else if (before !== undefined) {
-      this.#published += offset;
-    }
-    this.#positions.set(topic, { epoch, offset });
+    this.#published.note(update);
     const work = isOnly ? readWork(update.data) : undefined;
     if (work !== undefined) {
       this.#done = work.done;
@@ -77,7 +71,7 @@ export class Throughput {
     if (this.#source === 'server') {
       void this.#ask();
     } else {
-      this.#chart!.add(performance.now(), [this.#source === 'work' ? this.#done : this.#published]);
+      this.#chart!.add(performance.now(), [this.#source === 'work' ? this.#done : this.#published.total]);
     }
   }
 
