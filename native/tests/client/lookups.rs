@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::support::{config, publish_range, serve, served_hub, until_counts, within};
 use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
 use tidegate::backend::{Keep, Memory};
-use tidegate::client::{ClientError, ClientOptions, Token};
+use tidegate::client::{ClientError, ClientOptions, Status, Token};
+use tidegate::core::client::ConnectionState;
 use tidegate::core::protocol::ErrorCode;
 use tidegate::core::publication::Position;
 use tidegate::{Client, Config, Hub, Publication};
@@ -59,6 +60,9 @@ async fn whoever_asks_is_told_without_subscribing() {
         let wrong = client.latest("job:*").await;
         assert!(matches!(wrong, Err(ClientError::Topic(_))), "{wrong:?}");
         client.close();
+        let mut status = client.status();
+        let is_closed = |it: &Status| matches!(it.state, ConnectionState::Closed(_));
+        within("the end", status.wait_for(is_closed)).await.unwrap();
         let closed = client.latest("job:2").await;
         assert!(matches!(closed, Err(ClientError::Closed)), "{closed:?}");
     }
