@@ -1,9 +1,9 @@
 //! The core of Tidegate, bound to JavaScript.
 //!
 //! # The boundary
-//! - Calls pass numbers. A payload is a slot of a table on the JavaScript side ([`slot`]), a topic a small integer
-//!   ([`topics`]); texts cross only in calls that are rare.
-//! - No callback of a user is ever called from here. Outputs are written as numbers to one list ([`records`]), which
+//! - Calls pass numbers. A payload is a slot of a table on the JavaScript side (`slot`), a topic a small integer
+//!   (`topics`); texts cross only in calls that are rare.
+//! - No callback of a user is ever called from here. Outputs are written as numbers to one list (`records`), which
 //!   JavaScript reads through a view of this memory once the call has returned.
 //! - The only imports from JavaScript are functions of the package itself, which touch nothing but its slots.
 //!
