@@ -65,6 +65,8 @@ export class Alarm {
    * lost.
    */
   #timers: unknown;
+  /** Whether the timer lets a program end: nobody waited for any of the sleepers when it was set. */
+  #isWeak = false;
 
   private constructor(host: Host) {
     this.#host = host;
@@ -87,7 +89,7 @@ export class Alarm {
     if (this.#timers !== globalThis.setTimeout && this.#timer !== undefined) {
       this.#arm(this.#earliest());
     }
-    if (deadline === sleeper.deadline) {
+    if (deadline === sleeper.deadline && !this.#isWeak) {
       return;
     }
     sleeper.deadline = deadline;
@@ -101,6 +103,8 @@ export class Alarm {
     this.#sleepers.add(sleeper);
     if (deadline < this.#armedFor) {
       this.#arm(deadline);
+    } else if (this.#isWeak && sleeper.isAwaited()) {
+      this.#arm(this.#armedFor);
     }
   }
 
@@ -110,9 +114,11 @@ export class Alarm {
     this.#armedFor = deadline;
     this.#timers = globalThis.setTimeout;
     this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
-    if (![...this.#sleepers].some((sleeper) => sleeper.isAwaited())) {
-      // Only Node's timers keep a program running, and only they have this.
-      (this.#timer as { unref?(): void }).unref?.();
+    // Only Node's timers keep a program running, and only they have this.
+    const timer = this.#timer as { unref?(): void };
+    this.#isWeak = timer.unref !== undefined && ![...this.#sleepers].some((sleeper) => sleeper.isAwaited());
+    if (this.#isWeak) {
+      timer.unref?.();
     }
   }
 
