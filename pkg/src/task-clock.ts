@@ -1,6 +1,4 @@
-/**
- * The platform's time for what is called more often than asking for it is cheap.
- */
+/** The platform's time, for functions that are called so often that reading the clock each time would cost too much. */
 
 import { type Host, systemHost } from './host.js';
 

@@ -9,7 +9,7 @@ use crate::client::Backoff;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// What a call was about, for when its answer comes.
+/// What a call was for, to handle its answer.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Open,

@@ -38,7 +38,7 @@ pub(crate) struct Lookups<P> {
 /// Fewer entries aren't worth cleaning up.
 const LISTED_MIN: usize = 64;
 
-/// What makes lookups the same one.
+/// Lookups with equal keys are the same.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Latest(Pattern),
@@ -174,7 +174,7 @@ impl<P> Lookups<P> {
         Some(call)
     }
 
-    /// The link is lost: what was under way is asked for again, before all else.
+    /// The link is lost: lookups that were in flight are made again, before all others.
     pub(crate) fn handle_lost(&mut self) {
         while let Some((_, under_way)) = self.under_way.pop_last() {
             let UnderWay {

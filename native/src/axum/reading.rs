@@ -127,7 +127,7 @@ fn publications(found: &Found<crate::Json>) -> impl Iterator<Item = &Publication
     found.iter().flat_map(|excerpt| &excerpt.publications)
 }
 
-/// What a topic keeps, as much of it as an answer has room for, from a position on.
+/// What a topic keeps after a position, as much as fits into an answer.
 pub(super) async fn history(
     State(hub): State<Hub>,
     caller: Caller,

@@ -357,7 +357,7 @@ fn not(variable: &str, text: &str, reason: &str) -> BackendError {
     }
 }
 
-/// What can stand in an address as it is, and all else by its bytes.
+/// Percent-encodes everything that can't stand in an address as it is.
 pub(crate) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::new();

@@ -45,7 +45,7 @@ impl RefusedLog {
         }
     }
 
-    /// Something that is kept, of a topic or a user, is damaged.
+    /// Logs that something stored about a topic or a user is damaged.
     #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
     pub(crate) fn tell_damaged(&self, of: &dyn Display, error: &dyn Display) {
         if let Some(others) = self.others() {

@@ -289,7 +289,7 @@ impl Driver {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an error is to the core, which opens the link anew where that is lost.
+    /// What an error means to the core, which opens a lost link again.
     fn failure(&self, link: u64, error: BackendError, purpose: &Purpose) -> UplinkFailure {
         match (&error, purpose) {
             (

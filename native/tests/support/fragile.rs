@@ -56,7 +56,7 @@ impl Fragile {
         self
     }
 
-    /// One that answers nothing while a test says so.
+    /// Makes it answer nothing while a test says so.
     pub(crate) fn silenced(mut self, is_silent: &Arc<AtomicBool>) -> Self {
         self.is_silent = Arc::clone(is_silent);
         self

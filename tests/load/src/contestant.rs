@@ -38,7 +38,7 @@ pub(crate) struct Contestant {
 /// How a program gets its port.
 #[derive(Clone, Debug)]
 pub(crate) enum Start {
-    /// By these arguments, in which `{port}` stands for the port.
+    /// By these arguments; `{port}` stands for the port.
     Arguments(Vec<String>),
     /// By a configuration file; `{port}` stands for the port, and `{folder}` for a folder for its files.
     Configured {

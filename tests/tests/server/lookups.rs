@@ -65,7 +65,7 @@ impl Asked {
         }
     }
 
-    /// What is asked for beside signs of life.
+    /// The calls, except heartbeats.
     pub(crate) fn lookups(&self) -> Vec<UplinkCall<Json>> {
         let calls = self.calls.iter().map(|(_, call)| call.clone());
         calls
@@ -103,7 +103,7 @@ impl Asked {
         self.now = end;
     }
 
-    /// Every answer since this was asked last: by topic, how far each has come.
+    /// Every answer since the last call: the position of each topic.
     pub(crate) fn told(&mut self) -> Vec<Answer> {
         let mut told = Vec::new();
         while let Some((ticket, found)) = self.server.poll_found() {

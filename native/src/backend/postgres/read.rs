@@ -11,7 +11,7 @@ use super::upkeep::seconds;
 use crate::Json;
 use crate::backend::BackendError;
 
-/// What a topic keeps after `since`, or its latest.
+/// Reads what a topic keeps after `since`, or its latest publication.
 pub(super) async fn read(
     link: &Link,
     topic: &Topic,

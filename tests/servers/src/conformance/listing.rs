@@ -183,7 +183,7 @@ pub async fn a_listing_is_read_page_by_page<P: Place>() {
     assert_eq!(there.list_page(&beyond).await, []);
 }
 
-/// Many topics are listed as few are.
+/// Listing many topics works like listing few.
 pub async fn two_thousand_topics_are_listed<P: Place>() {
     let (_place, [here, there]) = Peer::start::<P, 2>().await;
     let batch: Vec<_> = (1_000..3_000)

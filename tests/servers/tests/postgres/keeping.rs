@@ -39,8 +39,8 @@ async fn publish_many(backend: &Postgres, name: &str, count: usize) -> Position 
 }
 
 /// Tidegate's functions in the database.
-const PUBLISH: &str = "tidegate_pubsub_events_publish_3";
-const TRIM: &str = "tidegate_pubsub_events_trim_3";
+const PUBLISH: &str = "tidegate_pubsub_events_publish_4";
+const TRIM: &str = "tidegate_pubsub_events_trim_4";
 
 /// Longer than any test.
 const AGE_MAX: Duration = Duration::from_secs(1000);
@@ -242,7 +242,7 @@ async fn no_statement_deletes_more_than_so_many_rows() {
         let counted = server.sql("SELECT count(*) FROM pubsub_events");
         counted.parse().expect("a number")
     };
-    let age = "SELECT tidegate_pubsub_events_age_3('', ARRAY['^t:', ''], ARRAY[600, 7200], 0, 0, 200, 30)";
+    let age = "SELECT tidegate_pubsub_events_age_4('', ARRAY['^t:', ''], ARRAY[600, 7200], 0, 0, 200, 30)";
     for left in (4..=400).rev().step_by(30).skip(1).chain([4]) {
         let next = server.sql(age);
         assert_eq!(count(), left, "{next}");
@@ -253,7 +253,7 @@ async fn no_statement_deletes_more_than_so_many_rows() {
     }
     server.sql("TRUNCATE pubsub_events, tidegate_pubsub_events_topics");
     insert_old(&server, 100);
-    let forget = "SELECT tidegate_pubsub_events_forget_3(ARRAY[''], ARRAY[600], 20, 30)";
+    let forget = "SELECT tidegate_pubsub_events_forget_4(ARRAY[''], ARRAY[600], 20, 30)";
     for left in (0..=400).rev().step_by(30).skip(1) {
         assert_eq!(server.sql(forget), "t", "{left}");
         assert_eq!(count(), left);
