@@ -102,7 +102,7 @@ impl UplinkConfig {
 const LISTING_FACTOR: u32 = 6;
 
 impl UplinkConfig {
-    /// How long a listing may take.
+    /// The limit for a listing.
     fn listing_timeout(&self) -> Duration {
         self.call_timeout * LISTING_FACTOR
     }
@@ -129,7 +129,7 @@ pub enum UplinkCall<P> {
     },
     /// Read the latest publication of every topic that matches a pattern.
     List(Pattern),
-    /// Read the latest publication of some of the topics that match a pattern, in the order of their names.
+    /// Read the latest publication of one page of the topics that match a pattern, ordered by name.
     ListPage(Page),
     /// Store publications, in this order.
     Publish(Vec<PublishRequest<P>>),
@@ -144,7 +144,7 @@ pub enum UplinkCall<P> {
     Cursors(Vec<CursorCall>),
     /// Check the link.
     Probe,
-    /// Nobody needs an answer any more to the call that has had this number, and none is due to this one.
+    /// Abort the call with this number: nobody needs its answer any more. This call itself is not answered.
     GiveUp,
 }
 
@@ -182,7 +182,7 @@ pub enum UplinkFailure {
 pub enum Lookup {
     /// The latest publication of every topic that matches a pattern.
     Latest(Pattern),
-    /// The same, of some of those topics, which are found in the order of their names.
+    /// The same, for one page of those topics, ordered by name.
     Page(Page),
     /// What a topic keeps.
     History {
@@ -200,7 +200,7 @@ pub enum LookupError {
     /// The backend could not be reached in time, or too many lookups are waiting.
     #[error("the backend can't be reached; ask again later")]
     Unavailable,
-    /// The backend can be reached, and doesn't answer this: for lack of rights, perhaps, or because what it keeps is damaged.
+    /// The backend can be reached, but refuses to answer: it may lack rights, or what is stored may be damaged.
     #[error("the backend refuses to answer this; the server's log says why")]
     Refused,
 }

@@ -1,21 +1,21 @@
 import type { Update } from 'tidegate';
 
-/** How many topics are remembered, until all are forgotten and begin anew: more than a client resumes a pattern with. */
+/** How many topics are remembered. One more, and all are forgotten and counted anew: a client resumes a pattern with fewer. */
 const TOPICS_MAX = 10_000;
 
 type At = Pick<Update, 'topic' | 'epoch' | 'offset'>;
 
 /**
- * How much was published to the topics that a page follows, by their offsets: so also what was not sent here. The first that is
- * heard of a topic says where its count begins.
+ * Counts the publications to the topics that a page follows by their offsets, so that it includes those that were not sent to
+ * the page. The first update of a topic is where its count begins.
  */
 export class Published {
-  /** Where each topic was when it was heard of last. */
+  /** The last known position of each topic. */
   readonly #positions = new Map<string, { readonly epoch: number; readonly offset: number }>();
-  /** The publications since then, of all topics. */
+  /** The publications since then, to all topics. */
   total = 0;
 
-  /** Notes where a topic is. One that was forgotten begins anew, with what comes after. */
+  /** Notes an update. The count of a forgotten topic begins again with the next one. */
   note({ topic, epoch, offset }: At): void {
     const now = { epoch, offset };
     const before = this.#positions.get(topic) ?? now;

@@ -27,8 +27,8 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// How long a call may take before it speaks against the link; none where it never does. A lookup is asked for by whoever likes, and may
-    /// be a long one: it is given up, and none of the others is to lose the link for it.
+    /// How long a call may take before the link is considered lost; `None` for no limit. Any client may request a lookup, and it
+    /// may take long: it is given up by itself, so that others don't lose the link because of it.
     fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
         match self {
             Self::Lookup => None,

@@ -46,12 +46,12 @@ enum Key {
     History(Topic, u64, u64),
 }
 
-/// A lookup that was asked for.
+/// A lookup in flight.
 #[derive(Debug)]
 struct UnderWay {
     lookup: Lookup,
     askers: Vec<u64>,
-    /// When its place is the next one's.
+    /// When it is given up, and its place goes to the next one.
     until: Instant,
 }
 
@@ -151,7 +151,7 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// A call was refused for what it asked.
+    /// The backend refused a call because of its content.
     pub(crate) fn handle_refused(&mut self, call: CallId) {
         self.fail(call, LookupError::Refused);
     }
@@ -165,7 +165,7 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// The next call that has taken too long. It is given up: its place is the next one's.
+    /// Returns the next call that has taken too long. It is given up, and its place goes to the next one.
     pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<CallId> {
         let mut under_way = self.under_way.iter();
         let (call, _) = under_way.find(|(_, it)| it.until <= now)?;
@@ -251,7 +251,7 @@ impl Lookup {
         }
     }
 
-    /// How long it may be under way.
+    /// How long it may be in flight.
     fn timeout(&self, config: &UplinkConfig) -> Duration {
         if self.is_listing() {
             config.listing_timeout()

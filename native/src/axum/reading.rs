@@ -84,7 +84,7 @@ pub(super) async fn latest(
     let pages = patterns.into_iter().map(|pattern| Page {
         pattern,
         after: after.clone(),
-        // With one to know by whether there are more.
+        // One more than the page holds tells whether there are more.
         count_max: query.limit + 1,
         bytes_max: ANSWER_BYTES_MAX,
     });
@@ -100,7 +100,7 @@ pub(super) async fn latest(
     })
 }
 
-/// The publications of a page. Of a topic that is known, the latest may be gone: then more topics are looked at.
+/// The publications of a page. The latest of a known topic may be gone; then further topics are read.
 async fn first_of(hub: &Hub, mut page: Page) -> Result<Vec<Publication>, LookupError> {
     if page.pattern.is_exact() {
         let found = hub.look_up(Lookup::Latest(page.pattern)).await?;

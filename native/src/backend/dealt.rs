@@ -70,7 +70,7 @@ pub(crate) fn deal(
 
 impl Shared {
     fn hands(&self) -> MutexGuard<'_, Hands> {
-        // Nothing that holds the lock can panic half-way through a change.
+        // No code that holds the lock can panic in the middle of a change.
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -38,7 +38,7 @@ impl RefusedLog {
         }
     }
 
-    /// A question is not answered.
+    /// The backend refuses to answer a lookup.
     pub(crate) fn tell_unanswered(&self, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%error, others, "the backend refuses to tell what it keeps");

@@ -1,4 +1,4 @@
-//! A server's endpoints over HTTP, beside the client's WebSocket.
+//! Requests to a server's HTTP endpoints, beside the client's WebSocket.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use super::error::{ClientError, ReachError};
 use super::options::ClientOptions;
 use super::stream::ServerStream;
 
-/// How long a token and an answer may take together: a server waits for its backend for a while.
+/// The limit for fetching a token and getting an answer: a server itself may wait 10 s for its backend.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The way to a server's endpoints: a connection for each request.
+/// A server's endpoints. Each request has a connection of its own.
 #[derive(Clone)]
 pub(super) struct Endpoints {
     pub(super) address: ServerAddress,
     pub(super) options: ClientOptions,
 }
 
-/// Why a server does not answer what it was asked.
+/// The body of a refusal.
 #[derive(Deserialize)]
 struct Refused {
     error: Refusal,
@@ -38,7 +38,7 @@ struct Refusal {
 }
 
 impl Endpoints {
-    /// What the server answers to `GET path`. Runs in the clients' runtime.
+    /// Requests `GET path`. Has to run in the clients' runtime.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         match tokio::time::timeout(TIME_MAX, self.get_at_length(path)).await {
             Ok(answer) => answer,
@@ -75,7 +75,7 @@ impl Endpoints {
             let body = body.map_err(|error| self.unreachable(error.to_string()))?;
             Ok::<_, ClientError>((status, body))
         };
-        // The connection ends with the answer, or with who waits for it.
+        // The connection is dropped with the answer, or when the caller gives up.
         let (status, body) = tokio::select! {
             answer = asking => answer?,
             Err(error) = connection => return Err(self.no_answer(&error)),

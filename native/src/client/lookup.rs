@@ -1,4 +1,4 @@
-//! What topics have published, for a client that wants to know it once: nobody subscribes, and nothing is left behind.
+//! Reading latest values and histories once, without a subscription.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::backend::percent_encoded;
 use crate::{Json, LookupError, Publication, TopicHistory};
 
 impl Client {
-    /// The retained latest publication of a topic, read where topics live: whatever was published before this call is included. Nobody
-    /// subscribes to the topic, and nothing is left behind.
+    /// The retained latest publication of a topic, read from the backend: it includes whatever was published before this
+    /// call. No subscription is made.
     ///
-    /// A server is asked over HTTP (`GET /latest`), by a connection of its own, whether or not this client is connected. A backend that can't
-    /// be reached is waited for, for 10 s.
+    /// A client of a server makes a request over HTTP (`GET /latest`) on a separate connection, whether or not it is
+    /// connected. A backend that can't be reached is waited for, for up to 10 s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,7 +42,7 @@ impl Client {
 
     /// The retained latest publication of every topic that a pattern matches, ordered by topic. Otherwise like [`Client::latest`].
     ///
-    /// A server is asked for up to 1,000 of them at a time.
+    /// A server returns up to 1,000 of them at a time; all are fetched.
     ///
     /// # Errors
     /// As for [`Client::latest`].
@@ -53,8 +53,8 @@ impl Client {
         }
     }
 
-    /// What a topic has published after `since`, as far as it keeps that; without `since`, everything that it keeps. Otherwise like
-    /// [`Client::latest`].
+    /// The publications of a topic after `since`, as far as its history keeps them; without `since`, all that it keeps.
+    /// Otherwise like [`Client::latest`].
     ///
     /// # Errors
     /// As for [`Client::latest`].
@@ -81,7 +81,7 @@ impl Client {
             let publications = self.publications(part.publications)?;
             let count_before = found.len();
             found.extend(publications.into_iter().map(|it| (it.topic.clone(), it)));
-            // What brings nothing new would go on forever.
+            // A part without new topics would be requested forever.
             if !part.more || found.len() == count_before {
                 return Ok(found.into_values().collect());
             }
@@ -116,7 +116,7 @@ impl Client {
                     next.recovered = known.recovered;
                     next.publications.splice(..0, known.publications);
                 }
-                // The topic has begun anew meanwhile, or has dropped what comes next: this is all that it keeps.
+                // The topic has been restarted meanwhile, or has dropped the next publications: this part is all that it keeps.
                 Some(_) | None => {}
             }
             if is_last {
@@ -126,7 +126,7 @@ impl Client {
         }
     }
 
-    /// What the server answers to `GET path`.
+    /// Requests `GET path` from the server.
     async fn ask<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         let Link::Server(link) = &self.link else {
             unreachable!("only servers are asked over HTTP");
@@ -135,7 +135,7 @@ impl Client {
             return Err(ClientError::Closed);
         }
         let endpoints = link.endpoints.clone();
-        // Its connection needs the clients' runtime, whatever the caller has.
+        // The connection needs the clients' runtime: the caller may have none, or another one.
         let asking = thread::runtime()?.spawn(async move { endpoints.get(&path).await });
         let body = asking.await.map_err(|_| ClientError::Closed)??;
         serde_json::from_slice(&body).map_err(|error| self.unexpected(&error))

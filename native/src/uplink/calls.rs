@@ -43,7 +43,7 @@ pub(super) async fn carry_out(
             backend.probe().await?;
             UplinkAnswer::Done
         }
-        // Nothing is to be asked of the backend for it, and nobody waits for an answer.
+        // The backend has nothing to do for it, and nobody waits for an answer.
         UplinkCall::GiveUp => UplinkAnswer::Done,
     })
 }

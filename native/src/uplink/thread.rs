@@ -285,7 +285,7 @@ impl Driver {
     }
 
     fn refusal(&self) -> MutexGuard<'_, Option<BackendError>> {
-        // Nothing that holds the lock can panic half-way through a change.
+        // No code that holds the lock can panic in the middle of a change.
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -304,7 +304,7 @@ impl Driver {
                 UplinkFailure::Refused
             }
             (BackendError::Content { .. }, Purpose::StoreSeveral) => UplinkFailure::Refused,
-            // Where the link is of no more use to anybody, a probe will tell.
+            // If the link is broken, a probe will find out.
             (
                 BackendError::Refused { .. }
                 | BackendError::Unexpected { .. }

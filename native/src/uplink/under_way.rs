@@ -13,7 +13,7 @@ use crate::json::Json;
 /// Calls run concurrently, except openings: one that was given up must not complete after the next has begun.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    /// With when they were asked, for what, and what carries them out.
+    /// The calls in flight: when each was made, for what, and the task that carries it out.
     calls: BTreeMap<CallId, (Instant, Asked, AbortHandle)>,
     tasks: JoinSet<CallId>,
     opening: Option<(Instant, JoinHandle<()>)>,
@@ -38,7 +38,7 @@ impl UnderWay {
         self.calls.insert(id, (Instant::now(), asked, task));
     }
 
-    /// Calls one off that nobody waits for any more.
+    /// Aborts a call that nobody waits for any more.
     pub(super) fn give_up(&mut self, id: CallId) {
         if let Some((_, _, task)) = self.calls.remove(&id) {
             task.abort();

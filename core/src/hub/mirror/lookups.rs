@@ -25,7 +25,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
     }
 
-    /// What is never answered must not keep the place of what would be.
+    /// A lookup that is never answered must not keep its place from others that would be.
     pub(super) fn give_up_lookups(&mut self, now: Instant) {
         self.lookups.handle_timeout(now);
         while let Some(call) = self.lookups.next_overdue(now) {

@@ -239,7 +239,7 @@ impl Store {
         listed.take(page.count_max.max(1)).collect()
     }
 
-    /// The latest of what matches a pattern, after a topic.
+    /// The latest publications that match a pattern, after a topic.
     fn listed<'a>(
         &'a self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! Reads the latest of what a pattern matches.
+//! Reads the latest publications of the topics that match a pattern.
 
 use tidegate_core::history::Excerpt;
 use tidegate_core::payload::Payload as _;
@@ -14,13 +14,13 @@ use super::read::read;
 use crate::Json;
 use crate::backend::BackendError;
 
-/// The most topics that are read at once.
+/// The largest number of topics read at once.
 const TOPICS_MAX: usize = 1000;
 
-/// Of a pattern that leaves out some of the names that begin as it does, so many are read at least: few of them may match.
+/// The smallest number of topics read at once if the pattern matches only some of the names with its prefix: few of them may match.
 const TOPICS_MIN: usize = 100;
 
-/// The latest of every topic that `pattern` matches.
+/// The latest publication of every topic that matches `pattern`.
 pub(super) async fn list(
     link: &Link,
     pattern: &Pattern,
@@ -28,7 +28,7 @@ pub(super) async fn list(
     list_page(link, &Page::all(pattern.clone())).await
 }
 
-/// The latest of some of them.
+/// The latest publications of one page of them.
 pub(super) async fn list_page(
     link: &Link,
     page: &Page,
@@ -65,7 +65,7 @@ pub(super) async fn list_page(
     }
 }
 
-/// What comes after a name, among what begins as the pattern does: no more than is missing, if that is all that matches.
+/// Topics after a name that share the pattern's prefix: as many as the page still needs, if all of those match.
 async fn rows_after(
     link: &Link,
     page: &Page,
@@ -74,7 +74,7 @@ async fn rows_after(
 ) -> Result<Vec<Row>, BackendError> {
     let number = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
     let topics_max = number(missing.clamp(TOPICS_MIN, TOPICS_MAX));
-    // With the topic that takes it beyond them.
+    // Includes the topic that exceeds the limit.
     let bytes_max = number(page.bytes_max.saturating_add(1)).min(BYTES_MAX);
     let parameters: [Parameter<'_>; 4] = [
         (&after, Type::TEXT),

@@ -1,4 +1,4 @@
-//! Reading the latest of what a pattern matches.
+//! Reading the latest publications of the topics that match a pattern.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ impl Link {
         Ok(listed)
     }
 
-    /// Only the names are looked through from the first on: Redis has them in the order of time, and what is kept of a topic elsewhere.
+    /// Only the names are scanned from the beginning: Redis has them in the order of time, and the values elsewhere.
     pub(super) async fn list_page(&self, page: &Page) -> Result<Vec<Excerpt<Json>>, BackendError> {
         if let Some(topic) = page.pattern.exact() {
             let is_wanted = page.selects(&topic);
@@ -73,13 +73,13 @@ impl Link {
         Ok(listed)
     }
 
-    /// The latest of one topic, if it is remembered.
+    /// The latest publication of a topic, if it is kept.
     async fn remembered(&self, topic: &Topic) -> Result<Option<Excerpt<Json>>, BackendError> {
         let excerpt = self.read(topic, None).await?;
         Ok(Some(excerpt).filter(is_remembered))
     }
 
-    /// The latest of those topics that are remembered, wherever they lie, by topic.
+    /// The latest publications of those topics that are kept, on any node, by topic.
     async fn latest_of_all(&self, topics: &[&Topic]) -> Result<Vec<Excerpt<Json>>, BackendError> {
         let mut by_partition: BTreeMap<Partition, Vec<&Topic>> = BTreeMap::new();
         for topic in topics {
