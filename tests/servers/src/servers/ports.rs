@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The range of ports for servers: below the ephemeral ports of outgoing connections.
-const PORT_MIN: u32 = 10_000;
-const PORTS: u32 = 12_000;
+/// The range of ports for servers: below the ephemeral ports of outgoing connections, and above 10080, the last port
+/// that browsers and `fetch` refuse (the Fetch standard's bad ports).
+const PORT_MIN: u32 = 10_100;
+const PORTS: u32 = 11_900;
 
 /// Ports that nobody listens on. Each is given out only once in this process, so that a server that was killed finds
 /// its port free when it restarts. Each process begins at another port.
