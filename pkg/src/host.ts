@@ -1,3 +1,4 @@
+import { areTimersFake, clockEra, platformNow } from './platform-clock.js';
 import { platformFrame } from './platform-frame.js';
 
 /**
@@ -23,7 +24,7 @@ export interface Host {
 
 /** The platform's clock, timers and randomness. */
 export const systemHost: Host = {
-  now: () => performance.now(),
+  now: platformNow,
   setTimer: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
   requestFrame: platformFrame,
@@ -61,10 +62,12 @@ export class Alarm {
   #armedFor = Number.POSITIVE_INFINITY;
   #timer: unknown;
   /**
-   * The `setTimeout` that set the timer. When a test replaces it by fake timers, or restores it, pending timers are
-   * lost.
+   * The `setTimeout` that set the timer, and the clock's era. When a test replaces them by fake timers, or restores them,
+   * pending timers are lost.
    */
   #timers: unknown;
+  #era = 0;
+  #ringing: (() => void) | undefined;
   /** Whether the timer lets a program end: nobody waited for any of the sleepers when it was set. */
   #isWeak = false;
 
@@ -86,8 +89,8 @@ export class Alarm {
 
   /** Changes the deadline of a sleeper. */
   set(sleeper: Sleeper, deadline: number): void {
-    if (this.#timers !== globalThis.setTimeout && this.#timer !== undefined) {
-      this.#arm(this.#earliest());
+    if (this.#timer !== undefined) {
+      this.#checkTimer();
     }
     if (deadline === sleeper.deadline && !this.#isWeak) {
       return;
@@ -108,12 +111,32 @@ export class Alarm {
     }
   }
 
+  /** Sets the timer again if tests may have removed it. */
+  #checkTimer(): void {
+    if (this.#timers !== globalThis.setTimeout || this.#era !== clockEra()) {
+      // To clear a timer is for those who set it. If it rings nevertheless, it is ignored.
+      (this.#timer as { unref?(): void }).unref?.();
+      this.#forget();
+      this.#arm(this.#earliest());
+    } else if (areTimersFake()) {
+      // Tests can also remove pending timers without replacing what sets them.
+      this.#arm(this.#earliest());
+    }
+  }
+
   #arm(deadline: number): void {
     this.#disarm();
     const delayMs = Math.min(Math.max(Math.ceil(deadline - this.#host.now()), 0), DELAY_MS_MAX);
     this.#armedFor = deadline;
     this.#timers = globalThis.setTimeout;
-    this.#timer = this.#host.setTimer(() => this.#ring(), delayMs);
+    this.#era = clockEra();
+    const ringing = (): void => {
+      if (this.#ringing === ringing) {
+        this.#ring();
+      }
+    };
+    this.#ringing = ringing;
+    this.#timer = this.#host.setTimer(ringing, delayMs);
     // Only Node's timers keep a program running, and only they have this.
     const timer = this.#timer as { unref?(): void };
     this.#isWeak = timer.unref !== undefined && ![...this.#sleepers].some((sleeper) => sleeper.isAwaited());
@@ -125,14 +148,18 @@ export class Alarm {
   #disarm(): void {
     if (this.#timer !== undefined) {
       this.#host.clearTimer(this.#timer);
-      this.#timer = undefined;
-      this.#armedFor = Number.POSITIVE_INFINITY;
+      this.#forget();
     }
   }
 
-  #ring(): void {
+  #forget(): void {
     this.#timer = undefined;
+    this.#ringing = undefined;
     this.#armedFor = Number.POSITIVE_INFINITY;
+  }
+
+  #ring(): void {
+    this.#forget();
     const now = this.#host.now();
     for (const sleeper of [...this.#sleepers]) {
       if (sleeper.deadline <= now) {

@@ -1,6 +1,7 @@
 /** The platform's time, for functions that are called so often that reading the clock each time would cost too much. */
 
 import { type Host, systemHost } from './host.js';
+import { isClockFake, platformNow } from './platform-clock.js';
 
 /** How many calls may get the same reading of the clock. */
 const CALLS_MAX = 256;
@@ -15,23 +16,26 @@ let isEnding = false;
  * replaced clock is noticed by the timers and dates that are replaced along with it.
  */
 let timers: typeof setTimeout | undefined;
-let dates: DateConstructor | undefined;
+let dateNow: typeof Date.now | undefined;
 
-/** Whether the clock has shown fractions of a millisecond. The clocks of tests stand still on whole ones. */
+/**
+ * Whether the clock has shown fractions of a millisecond, and runs by itself. The clocks of tests stand still, mostly on
+ * whole ones, and advance within a task.
+ */
 let isFine = false;
 
 function isReplaced(): boolean {
-  return setTimeout !== timers || Date !== dates;
+  return setTimeout !== timers || Date.now !== dateNow;
 }
 
 function read(): number {
-  const now = performance.now();
+  const now = platformNow();
   if (isReplaced()) {
     timers = setTimeout;
-    dates = Date;
+    dateNow = Date.now;
     isFine = false;
   }
-  isFine ||= !Number.isInteger(now);
+  isFine ||= !Number.isInteger(now) && !isClockFake();
   return now;
 }
 

@@ -37,6 +37,19 @@ export class FakePlatform {
     return this.#now;
   }
 
+  /** Sets the clock back to its start. Timers keep the time that is left. */
+  setBack(): void {
+    for (const [id, { at, callback }] of this.#timers) {
+      this.#timers.set(id, { at: at - this.#now, callback });
+    }
+    this.#now = 0;
+  }
+
+  /** Removes all timers. */
+  clearTimers(): void {
+    this.#timers.clear();
+  }
+
   /** Runs the timers that are due until then, in order. */
   advanceTo(ms: number): void {
     for (;;) {

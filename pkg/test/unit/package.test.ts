@@ -130,5 +130,5 @@ test('module and code stay within their budget', async () => {
       `README.md says that ${name}.wasm weighs ${stated} KiB, and it weighs ${module.toFixed(1)}`,
     );
   }
-  assert.ok(bundle <= 27.6, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
+  assert.ok(bundle <= 28.1, `the dashboard with the package weighs ${bundle.toFixed(1)} KiB gzip`);
 });
