@@ -3,9 +3,9 @@
  * allows and when it ends. This only checks those conditions; nothing is decided here.
  */
 
-import type { Entry } from './entry.js';
 import type { PublicationFrame } from './frames.js';
 import type { ClientHub } from './machines.js';
+import type { Audience } from './mailbox.js';
 
 /**
  * Allows handing the publications that directly follow one to the same entries.
@@ -16,7 +16,7 @@ export interface Licence {
   readonly topic: string;
   readonly link: number;
   readonly epoch: number;
-  readonly entries: readonly Entry[];
+  readonly audience: Audience;
   /** The offset of the publication that was handed on last. */
   offset: number;
   data: unknown;
@@ -30,10 +30,9 @@ export class Licences {
   /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
   readonly #untold = new Map<string, Licence>();
   readonly #now: () => number;
-  /** When the last publication that the core does not know of arrived. */
+  /** When the first publication that the core does not know of arrived. Reading the clock for each would cost too much. */
   #heardMs = 0;
 
-  /** `now` is the time at which a frame arrives, or up to two milliseconds earlier. */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -56,19 +55,21 @@ export class Licences {
     licence.offset = frame.offset;
     licence.data = frame.data;
     if (licence.isTold) {
+      if (this.#untold.size === 0) {
+        this.#heardMs = this.#now();
+      }
       licence.isTold = false;
       this.#untold.set(licence.topic, licence);
     }
-    this.#heardMs = this.#now();
     return licence;
   }
 
   /**
    * The core has delivered this frame to these entries, and allows the frames that follow it to be handed on to them.
    */
-  grant(link: number, frame: PublicationFrame, entries: readonly Entry[]): void {
+  grant(link: number, frame: PublicationFrame, audience: Audience): void {
     const { topic, epoch, offset } = frame;
-    this.#byTopic.set(topic, { topic, link, epoch, entries, offset, data: undefined, isTold: true });
+    this.#byTopic.set(topic, { topic, link, epoch, audience, offset, data: undefined, isTold: true });
   }
 
   /** Ends the licence for a topic, because the core is to decide on it: tells it first what was handed on. */

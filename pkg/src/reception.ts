@@ -4,6 +4,7 @@ import type { Entry } from './entry.js';
 import { FrameIntake, farewell, isPublication, parseMessage } from './frames.js';
 import { Licences } from './licences.js';
 import type { TabHub } from './machines.js';
+import type { Audience } from './mailbox.js';
 import { Kind, type Row } from './records.js';
 import { hear, type TabMessage } from './tabs/message.js';
 import type { Update } from './types.js';
@@ -15,16 +16,18 @@ import type { Update } from './types.js';
  */
 export interface ReceptionEvents {
   now(): number;
-  /** As `now`, or a little earlier, but cheaper: see `task-clock.ts`. */
-  readonly lately: () => number;
   /** The hub, without telling it first what was handed on. */
   hub(): TabHub;
   /** Reads the records of a call. `published`: the slot of the publication that was passed to it. */
   read(count: number, published?: number): void;
   /** The entries that got that publication in the records read last. */
   reached(): readonly Entry[];
-  /** Delivers an update to several entries. */
-  hand(entries: readonly Entry[], update: Update): void;
+  /** The same as an audience. */
+  audience(): Audience;
+  /** Delivers an update to an audience: now, or after what is queued already. */
+  readonly handAll: (audience: Audience, update: Update) => void;
+  /** Queues an update for an audience. */
+  readonly put: (audience: Audience, update: Update) => void;
   /** The server has said why it is about to close the connection. */
   refused(reason: string): void;
   /** A message or a frame was invalid. */
@@ -40,7 +43,7 @@ export class Reception {
 
   constructor(events: ReceptionEvents) {
     this.#events = events;
-    this.#licences = new Licences(events.lately);
+    this.#licences = new Licences(events.now);
   }
 
   /** Processes a message of the server. */
@@ -52,12 +55,14 @@ export class Reception {
       this.#events.failed(thrown);
       return;
     }
+    const { put, handAll } = this.#events;
     if (Array.isArray(message)) {
+      // Handlers wait: what one of them does must not come between the frames of a message.
       for (const frame of message) {
-        this.#take(link, frame);
+        this.#take(link, frame, put);
       }
     } else {
-      this.#take(link, message);
+      this.#take(link, message, handAll);
     }
   }
 
@@ -65,11 +70,11 @@ export class Reception {
    * Hands a frame on under its licence, or passes it to the core. An invalid one is reported, and does not stop those
    * after it.
    */
-  #take(link: number, frame: unknown): void {
+  #take(link: number, frame: unknown, hand: (to: Audience, update: Update) => void): void {
     const licence = isPublication(frame) ? this.#licences.take(link, frame) : undefined;
     if (licence !== undefined) {
-      const { topic, epoch, offset, data, entries } = licence;
-      this.#events.hand(entries, { topic, data, epoch, offset });
+      const { topic, epoch, offset, data, audience } = licence;
+      hand(audience, { topic, data, epoch, offset });
       return;
     }
     try {
@@ -81,7 +86,7 @@ export class Reception {
 
   /** Passes a frame to the core. */
   #ask(link: number, frame: unknown, nowMs: number): void {
-    const { read, reached } = this.#events;
+    const { read, reached, audience } = this.#events;
     const hub = this.#events.hub();
     if (!isPublication(frame)) {
       this.#licences.tell(hub);
@@ -96,9 +101,8 @@ export class Reception {
     this.#isLicensed = false;
     const count = this.#intake.take(hub, nowMs, link, frame);
     read(count, this.#intake.slot);
-    const entries = reached();
-    if (this.#isLicensed && entries.length > 0) {
-      this.#licences.grant(link, frame, entries);
+    if (this.#isLicensed && reached().length > 0) {
+      this.#licences.grant(link, frame, audience());
     }
   }
 

@@ -69,38 +69,18 @@ export function taskClock(host: Host): () => number {
 
 /** The millisecond, by the clock for dates, in which the time was read: that clock is coarser, but answers sooner. */
 let readAt = Number.NaN;
-/** Bounds of the time in that millisecond: whole numbers, which engines store in place; other numbers need memory of their own. */
-let floorMs = 0;
+/** A bound of the time in that millisecond: a whole number, which engines store in place; others need memory of their own. */
 let ceilingMs = 0;
 
 /** Reads the clock once in each millisecond; a clock of tests every time, because the one for dates need not follow it. */
-function readOnce(): void {
+function ceilingNow(): number {
   const at = Date.now();
   if (at !== readAt || !isFine || isReplaced()) {
     readAt = at;
     const now = read();
-    floorMs = isFine ? Math.floor(now) : now;
-    ceilingMs = isFine ? floorMs + 2 : now;
+    ceilingMs = isFine ? Math.floor(now) + 2 : now;
   }
-}
-
-function floorNow(): number {
-  readOnce();
-  return floorMs;
-}
-
-function ceilingNow(): number {
-  readOnce();
   return ceilingMs;
-}
-
-/**
- * Tells a time of a host that has come: now or, where the host is the platform, up to two milliseconds earlier.
- *
- * @internal
- */
-export function floorClock(host: Host): () => number {
-  return host === systemHost ? floorNow : () => host.now();
 }
 
 /**

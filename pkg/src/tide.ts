@@ -21,7 +21,6 @@ import { isTabsNote, type TabsNote } from './tabs/group.js';
 import type { TabsPart } from './tabs/membership.js';
 import { onceOnline } from './tabs/reachable.js';
 import { hostOf, Sharing } from './tabs/sharing.js';
-import { floorClock } from './task-clock.js';
 import type {
   ConnectOptions,
   Listening,
@@ -46,11 +45,12 @@ export class Connection extends Switchboard<TabHub, Note> {
   readonly #transport: Transport;
   readonly #reception = new Reception({
     now: () => this.host.now(),
-    lately: floorClock(this.host),
     hub: () => super.machine(),
     read: (count, published) => this.read(count, published),
     reached: () => this.reached(),
-    hand: (entries, update) => this.put(entries, update),
+    audience: () => this.audience(),
+    handAll: (audience, update) => this.handAll(audience, update),
+    put: ({ entries }, update) => this.put(entries, update),
     refused: (reason) => this.#lose(reason, true, true),
     failed: (thrown) => this.#fail(thrown),
   });

@@ -262,8 +262,8 @@ impl<P: Payload + Clone> Client<P> {
         });
     }
 
-    /// The host has handed on the publications of a subscription up to this one by licence. `heard` is when anything
-    /// last arrived from the server.
+    /// The host has handed on the publications of a subscription up to this one by licence. `heard` is when one of them
+    /// arrived, or a time before that at which something did.
     pub(crate) fn handle_handed(
         &mut self,
         heard: Instant,

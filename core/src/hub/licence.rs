@@ -76,8 +76,8 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.changes.count()
     }
 
-    /// The host has handed on publications of a topic by licence, up to this one. `heard` is when anything last arrived
-    /// from the server.
+    /// The host has handed on publications of a topic by licence, up to this one. `heard` is when one of those
+    /// handed on since the last report arrived: the earlier it is, the sooner the client asks for a sign of life.
     pub fn handle_handed(&mut self, heard: Instant, publication: &Arc<Publication<P>>) {
         let pattern = Pattern::from(&publication.topic);
         self.client.handle_handed(heard, &pattern, publication);

@@ -17,10 +17,22 @@ class Side {
   readonly subscriptions: Subscription[] = [];
   readonly tide: Tide;
   socket!: FakeSocket;
+  /** When each ping was sent. The server answers them at once, unless it is dead. */
+  readonly pings: number[] = [];
+  isDead = false;
 
   constructor() {
     const side = this;
     class Socket extends FakeSocket {
+      override send(text: string): void {
+        super.send(text);
+        if (this.sent.at(-1)?.['type'] === 'ping') {
+          this.sent.pop();
+          side.pings.push(side.host.now());
+          side.host.setTimer(() => side.isDead || this.receive({ type: 'pong' }), 0);
+        }
+      }
+
       constructor(url: string, protocol?: string | string[]) {
         super(url, protocol);
         side.socket = this;
@@ -78,6 +90,14 @@ function randomBelow(seed: number): (limit: number) => number {
 class Server {
   readonly #at = TOPICS.map(() => ({ epoch: 1, offset: 0 }));
   #said = 0;
+
+  /** The next publication of a topic. */
+  next(topic: string): object {
+    const at = this.#at[TOPICS.indexOf(topic)]!;
+    at.offset += 1;
+    this.#said += 1;
+    return { type: 'pub', topic, ...at, data: this.#said };
+  }
 
   frame(random: (limit: number) => number): object {
     const index = random(TOPICS.length);
@@ -139,6 +159,28 @@ async function run(seed: number): Promise<void> {
   }
   both((side) => side.tide.close());
 }
+
+test('who hands on by licence asks for signs of life no later than others, and seldom', async () => {
+  const side = new Side();
+  const server = new Server();
+  side.subscribe('a', false);
+  await side.host.settle();
+  const minutes = 10;
+  for (let second = 0; second < minutes * 60; second += 1) {
+    side.host.advance(1_000);
+    side.socket.receive(server.next('a'));
+  }
+  const status = (): string => side.tide.state.status;
+  const silentFrom = side.host.now();
+  assert.ok(side.pings.length <= minutes * 2, `${side.pings.length} pings in ${minutes} minutes`);
+  side.isDead = true;
+  side.host.advance(37_500);
+  assert.ok(side.pings.at(-1)! > silentFrom, 'a heartbeat and a half of silence');
+  assert.equal(status(), 'connected');
+  side.host.advance(10_000);
+  assert.equal(status(), 'disconnected');
+  side.tide.close();
+});
 
 test('who hands on by licence has called the same handlers and sent the same frames', async () => {
   for (let seed = 1; seed <= 24; seed += 1) {

@@ -162,8 +162,8 @@ impl ClientHub {
         self.hub.handle_publish(instant(now_ms), request) as f64
     }
 
-    /// Publications of a topic were handed on under its licence, up to this one. The latest frame arrived at
-    /// `heard_ms`.
+    /// Publications of a topic were handed on under its licence, up to this one. One of those handed on since the last
+    /// report arrived at `heard_ms`.
     fn handle_handed(&mut self, heard_ms: f64, topic: u32, epoch: f64, offset: f64, slot: u32) {
         let publication = super::publication(topic, epoch, offset, 0, slot);
         self.hub.handle_handed(instant(heard_ms), &publication);

@@ -14,12 +14,16 @@ use tidegate_core::publication::Position;
 use tidegate_core::topic::Pattern;
 use tidegate_core::uplink::Page;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::sleep;
 
 use super::Place;
 use tidegate_tests::{pattern, topic};
 
 /// How long any expected event may take, on the slowest machine.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long after a failed attempt to open a backend the next one is made.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The result of `future`, within [`TIME_LIMIT`].
 ///
@@ -89,13 +93,22 @@ impl Peer {
         (place, peers)
     }
 
-    /// Opens or reopens a backend.
+    /// Opens or reopens a backend. As a server does, it tries again if the backend can't be reached: a busy machine may
+    /// take longer to accept a connection than the backend waits.
     pub async fn open_backend(backend: Arc<dyn Backend>) -> Self {
-        let (heard, events) = unbounded_channel();
-        // Sending fails once the peer is gone, which is fine.
-        let feed = Feed::new(move |event| _ = heard.send(event));
-        let opened = in_time("opening", backend.open(feed)).await;
-        opened.expect("the backend opens");
+        let opening = async {
+            loop {
+                let (heard, events) = unbounded_channel();
+                // Sending fails once the peer is gone, which is fine.
+                let feed = Feed::new(move |event| _ = heard.send(event));
+                match backend.open(feed).await {
+                    Ok(()) => return events,
+                    Err(BackendError::Unreachable { .. }) => sleep(AGAIN_AFTER).await,
+                    Err(error) => panic!("the backend doesn't open: {error}"),
+                }
+            }
+        };
+        let events = in_time("opening", opening).await;
         Self {
             backend,
             events,
