@@ -199,7 +199,7 @@ pub(super) async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>)
     drop(stream);
     lingering.end();
     tokio::select! {
-        () = lingering.read_out() => {}
+        () = lingering.see_off(Vec::new()) => {}
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
     }
 }

@@ -1,6 +1,7 @@
 //! How connections end: by themselves, because they broke, or with the shard.
 
 use tidegate_core::hub::ConnectionId;
+use tidegate_core::protocol::ServerFrame;
 use tidegate_core::session::CloseReason;
 
 use super::socket::Flushed;
@@ -14,7 +15,7 @@ impl Shard {
             match kind {
                 EndpointKind::Socket(mut socket) => {
                     socket.flush(&mut self.joiner, || self.hub.poll_frame(id));
-                    socket.say_goodbye(CloseReason::Drained);
+                    socket.say_goodbye(&mut self.joiner, CloseReason::Drained, None);
                     self.drop_told(socket);
                 }
                 EndpointKind::Events(mut socket) => {
@@ -36,10 +37,10 @@ impl Shard {
         self.flush(id);
         match self.endpoint(id) {
             Some(Endpoint {
-                kind: EndpointKind::Socket(socket),
+                kind: EndpointKind::Socket(_),
                 ..
             }) => {
-                socket.say_goodbye(reason);
+                self.say_goodbye(id, reason);
                 self.close_told(id);
             }
             // It ends once its socket has accepted everything.
@@ -60,6 +61,27 @@ impl Shard {
             }
             None => {}
         }
+    }
+
+    /// Tells the client of a WebSocket why it closes. A slow reader gets the rest of the message that it has begun to read and the error
+    /// that ends the connection, but nothing of what waits between them: it can resume after the last publication that it has.
+    fn say_goodbye(&mut self, id: ConnectionId, reason: CloseReason) {
+        let Some(Some(Endpoint {
+            kind: EndpointKind::Socket(socket),
+            ..
+        })) = self.endpoints.get_mut(id.index() as usize)
+        else {
+            return;
+        };
+        let mut last = None;
+        // Of a reader that was too slow, much is waiting, and the close frame says everything.
+        if socket.is_stuck() && reason != CloseReason::SlowConsumer {
+            let frames = std::iter::from_fn(|| self.hub.poll_frame(id));
+            last = frames
+                .filter(|frame| matches!(frame, ServerFrame::Error(error) if error.fatal))
+                .last();
+        }
+        socket.say_goodbye(&mut self.joiner, reason, last);
     }
 
     /// Counts a connection that has ended by itself.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use tidegate_core::hub::ConnectionId;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -17,10 +18,12 @@ const LINGERERS_MAX: usize = 256;
 pub(super) struct Lingerers(VecDeque<AbortHandle>);
 
 impl Lingerers {
-    /// Shuts down a socket's sending direction, and lets a task wait for its client, because this thread has others to serve. If there are
-    /// too many, the oldest, whose client has had the most time, is closed.
-    pub(super) fn add(&mut self, runtime: &Handle, socket: Lingering) {
-        socket.end();
+    /// Lets a task write what is left for a socket, shut down its sending direction and wait for its client, because this thread has others
+    /// to serve. If there are too many, the oldest, whose client has had the most time, is closed.
+    pub(super) fn add(&mut self, runtime: &Handle, socket: Lingering, left: Vec<Bytes>) {
+        if left.is_empty() {
+            socket.end();
+        }
         while self.0.front().is_some_and(AbortHandle::is_finished) {
             self.0.pop_front();
         }
@@ -29,38 +32,44 @@ impl Lingerers {
         {
             oldest.abort();
         }
-        let task = runtime.spawn(socket.read_out());
+        let task = runtime.spawn(socket.see_off(left));
         self.0.push_back(task.abort_handle());
     }
 }
 
 impl Shard {
-    /// Forgets a connection whose client was told why it ends, and may be sending still.
+    /// Forgets a connection whose client was told why it ends, and may be sending still, or has yet to accept that.
     pub(super) fn close_told(&mut self, id: ConnectionId) {
-        let socket = match self.endpoint(id) {
+        let told = match self.endpoint(id) {
             Some(Endpoint {
                 kind: EndpointKind::Socket(socket),
                 ..
-            }) => socket.lingering().ok(),
+            }) => told(socket),
             _ => None,
         };
         // TLS sends its close notification when it is dropped, which comes before the end of the socket below it.
         self.close(id);
-        self.linger(socket);
+        self.linger(told);
     }
 
     /// Like `close_told`, for a connection that the shard has forgotten already.
-    pub(super) fn drop_told(&mut self, socket: Socket) {
-        let lingering = socket.lingering().ok();
+    pub(super) fn drop_told(&mut self, mut socket: Socket) {
+        let told = told(&mut socket);
         drop(socket);
-        self.linger(lingering);
+        self.linger(told);
     }
 
-    fn linger(&mut self, socket: Option<Lingering>) {
-        if let (Some(socket), Some(runtime)) = (socket, &self.runtime) {
-            self.lingerers.add(runtime, socket);
+    fn linger(&mut self, told: Option<(Lingering, Vec<Bytes>)>) {
+        if let (Some((socket, left)), Some(runtime)) = (told, &self.runtime) {
+            self.lingerers.add(runtime, socket, left);
         }
     }
+}
+
+/// A handle of the socket, and what it has not accepted yet.
+fn told(socket: &mut Socket) -> Option<(Lingering, Vec<Bytes>)> {
+    let lingering = socket.lingering().ok()?;
+    Some((lingering, socket.take_unsent()))
 }
 
 #[cfg(test)]
@@ -77,7 +86,7 @@ mod tests {
         for _ in 0..=LINGERERS_MAX {
             let (near, far) = UnixStream::pair().expect("a pair");
             near.set_nonblocking(true).expect("a mode");
-            lingerers.add(&Handle::current(), Lingering::Unix(near));
+            lingerers.add(&Handle::current(), Lingering::Unix(near), Vec::new());
             clients.push(far);
         }
         let is_closed = |mut client: &UnixStream| {

@@ -195,11 +195,11 @@ impl Socket {
             self.write_waiting();
         }
         if has_close {
-            self.write_close(CloseCode::Normal, "");
+            self.write_close(&[], CloseCode::Normal, "");
             result.is_closed = true;
         }
         if let Err(violation) = read {
-            self.write_close(violation.close_code(), &violation.to_string());
+            self.write_close(&[], violation.close_code(), &violation.to_string());
             result.violation = Some(violation);
             result.is_closed = true;
         }
@@ -298,8 +298,27 @@ impl Socket {
         waiting.map_or(&[], |waiting| waiting.untaken.positions())
     }
 
-    /// Tells the client why the connection closes, if the socket accepts that.
-    pub(super) fn say_goodbye(&mut self, reason: CloseReason) {
+    /// Takes out what the socket has not accepted, for somebody else to write. It accepts nothing more from here.
+    #[cfg(unix)]
+    pub(super) fn take_unsent(&mut self) -> Vec<Bytes> {
+        let Some(waiting) = self.waiting.take() else {
+            return Vec::new();
+        };
+        let pieces = [waiting.unsent, waiting.control.unwrap_or_default()];
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        self.transport.conclude(pieces.collect())
+    }
+
+    /// Tells the client why the connection closes, after the frame `last`, if there is one. What the socket doesn't accept waits.
+    pub(super) fn say_goodbye(
+        &mut self,
+        joiner: &mut Joiner,
+        reason: CloseReason,
+        last: Option<ServerFrame<Json>>,
+    ) {
+        let mut last = last.into_iter();
+        let last = joiner.next_message(self.deflates, || last.next());
+        let last = last.cloned().unwrap_or_default();
         let (code, text) = match reason {
             CloseReason::Timeout => (CloseCode::Library(4408), ErrorCode::Timeout.as_str()),
             CloseReason::Unauthorized => {
@@ -318,15 +337,21 @@ impl Socket {
             CloseReason::Drained => (CloseCode::Restart, ErrorCode::Draining.as_str()),
             CloseReason::Ended => (CloseCode::Normal, ""),
         };
-        self.write_close(code, text);
+        self.write_close(&last, code, text);
     }
 
-    fn write_close(&mut self, code: CloseCode, text: &str) {
-        if self.write_waiting() != Flushed::Done {
-            return;
-        }
+    fn write_close(&mut self, last: &[u8], code: CloseCode, text: &str) {
         let payload = [&u16::from(code).to_be_bytes(), text.as_bytes()].concat();
-        self.write(&encode::control(OpCode::Control(Control::Close), &payload));
+        let close = encode::control(OpCode::Control(Control::Close), &payload);
+        let end = Bytes::from([last, &close].concat());
+        match self.write_waiting() {
+            Flushed::Done => {
+                self.write(&end);
+            }
+            // It follows what is waiting, instead of the answer to a ping.
+            Flushed::Full => self.waiting.get_or_insert_default().control = Some(end),
+            Flushed::Broken | Flushed::GivenUp => {}
+        }
     }
 }
 

@@ -5,6 +5,8 @@ mod tls;
 
 use std::io::{self, Read as _, Write as _};
 
+#[cfg(unix)]
+use bytes::Bytes;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 #[cfg(target_os = "linux")]
@@ -88,6 +90,17 @@ impl Transport {
             Self::Unix(_) => Ok(()),
             #[cfg(feature = "tls")]
             Self::Tls(tls) => tls.flush(),
+        }
+    }
+
+    /// What has to be written to the socket itself so that the client gets what was accepted before, then these pieces, and then nothing
+    /// more. No further calls may write.
+    #[cfg(unix)]
+    pub(super) fn conclude(&mut self, pieces: Vec<Bytes>) -> Vec<Bytes> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => pieces,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => vec![tls.conclude(&pieces)],
         }
     }
 

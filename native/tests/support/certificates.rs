@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 
 /// The kind of all keys.
 const KEY: [&str; 5] = [
@@ -42,6 +46,24 @@ pub(crate) fn self_signed(folder: &Path, name: &str) {
         &["-keyout", "server.key", "-out", "server.crt"],
     ];
     openssl(folder, &arguments.concat());
+}
+
+/// A server's TLS with a self-signed certificate for 127.0.0.1, which is put into `folder`, and a client's that trusts it.
+pub(crate) fn trusting_self_signed(folder: &Path) -> (tidegate::serve::Tls, TlsConnector) {
+    self_signed(folder, "own");
+    let [chain, key] = ["server.crt", "server.key"].map(|name| folder.join(name));
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(&chain).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let tls = tidegate::serve::Tls::from_pem_files(chain, key).unwrap();
+    (tls, TlsConnector::from(Arc::new(config)))
 }
 
 /// An authority that only clients trust that are told to.

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+#[cfg(unix)]
+use bytes::Bytes;
 use rustls::ServerConnection;
 
 use super::Transport;
@@ -63,6 +65,24 @@ impl Tls {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             Ok(()) | Err(_) => Ok(taken),
         }
+    }
+
+    /// Encrypts the last pieces and the close notification, and returns them with what the socket has yet to accept.
+    #[cfg(unix)]
+    pub(super) fn conclude(&mut self, pieces: &[Bytes]) -> Bytes {
+        // Writing to memory fails nowhere, and nothing has to wait there.
+        self.session.set_buffer_limit(None);
+        for piece in pieces {
+            let _ = self.session.writer().write_all(piece);
+        }
+        self.session.send_close_notify();
+        let mut encrypted = Vec::new();
+        while self.session.wants_write() {
+            if self.session.write_tls(&mut encrypted).is_err() {
+                break;
+            }
+        }
+        encrypted.into()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
