@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv6Addr};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use futures_util::FutureExt as _;
 use tidegate_core::access::Grant;
 use tidegate_core::admission::{Admission, Refusal};
 
@@ -135,15 +137,22 @@ impl Door {
         }
     }
 
-    /// Asks who presents these credentials, if clients are asked at all.
+    /// Asks who presents these credentials, if clients are asked at all. An application's own rule that panics must end neither the thread
+    /// that asks nor the connection, which other requests may share.
     pub(crate) fn ask(&self, shown: Credentials) -> Option<Authenticating<'static>> {
         let authenticate = self.config.authenticate.clone()?;
-        Some(Box::pin(async move {
+        let answer = async move {
+            // The call itself may panic, too, before there is a future.
             let answer = authenticate.authenticate(shown);
-            tokio::time::timeout(ANSWER_MAX, answer)
-                .await
-                .unwrap_or_else(|_| Err(AuthError::Unavailable("nobody answered".into())))
-        }))
+            tokio::time::timeout(ANSWER_MAX, answer).await
+        };
+        let unavailable = |why: &str| Err(AuthError::Unavailable(why.into()));
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        Some(Box::pin(answer.map(move |answer| match answer {
+            Ok(Ok(known)) => known,
+            Ok(Err(_)) => unavailable("nobody answered"),
+            Err(_) => unavailable("whoever was asked broke down"),
+        })))
     }
 
     /// Whether authenticating usually completes at once, and never blocks.

@@ -108,11 +108,11 @@ impl Asking {
     async fn connect(&self) -> anyhow::Result<SendRequest<Body>> {
         let stream = ServerStream::connect(&self.address, &self.options).await;
         let stream = stream.map_err(|error| match error {
-            ReachError::Io(error) => ClientError::Unreachable {
-                url: self.address.to_string(),
-                reason: error.to_string(),
-            },
             ReachError::Insecure(error) => error.into(),
+            other => ClientError::Unreachable {
+                url: self.address.to_string(),
+                reason: other.to_string(),
+            },
         })?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // The next request reports how it ended.

@@ -84,6 +84,7 @@ pub enum ClientError {
 
 /// Why a server could not be connected to.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReachError {
     /// An error of the system.
     #[error(transparent)]

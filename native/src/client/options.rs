@@ -2,9 +2,11 @@
 
 use std::fmt::{self, Display};
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tidegate_core::client::TokenSource;
 
 use super::ClientError;
@@ -136,8 +138,8 @@ enum Kind {
 pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 impl Token {
-    /// Tokens that `ask` supplies: one for each connection, and another one well before it expires. If `ask` fails, or
-    /// has not answered after 30 s, it is called again, after waits that grow. If the server refuses a token, another
+    /// Tokens that `ask` supplies: one for each connection, and another one well before it expires. If `ask` fails or
+    /// panics, or has not answered after 30 s, it is called again, after waits that grow. If the server refuses a token, another
     /// one is requested: once, if the server has not accepted one yet, otherwise up to eleven times in a row, after
     /// waits that grow.
     ///
@@ -169,7 +171,13 @@ impl Token {
         match &self.0 {
             Kind::None => Box::pin(std::future::ready(Err("there is none".to_owned()))),
             Kind::Fixed(token) => Box::pin(std::future::ready(Ok(token.clone()))),
-            Kind::Ask(ask) => ask(),
+            Kind::Ask(ask) => {
+                let ask = Arc::clone(ask);
+                // The call itself may panic, too, before there is a future.
+                let answer = AssertUnwindSafe(async move { ask().await }).catch_unwind();
+                let panicked = |_| Err("the function that supplies it panicked".to_owned());
+                Box::pin(answer.map(move |answer| answer.unwrap_or_else(panicked)))
+            }
         }
     }
 }

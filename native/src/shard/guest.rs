@@ -1,7 +1,6 @@
 //! Clients that connect to a shard: what is known of them, and what is found out through their first frame.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant as HostInstant, SystemTime};
@@ -108,26 +107,18 @@ impl Shard {
         is_answered
     }
 
-    /// Takes the answer if it is there at once; otherwise a task waits for it. An application's own rule must neither end this thread,
-    /// which all its clients share, nor hold it up.
+    /// Takes the answer if it is there at once; otherwise a task waits for it. An application's own rule must not hold up this thread, which
+    /// all its clients share.
     fn wait_for(
         &mut self,
         id: ConnectionId,
-        answer: Authenticating<'static>,
+        mut answer: Authenticating<'static>,
         is_quick: bool,
     ) -> bool {
         let Some(runtime) = &self.runtime else {
             return false;
         };
         let _entered = runtime.enter();
-        let mut answer = Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|answer| {
-            let broke = |_| {
-                Err(AuthError::Unavailable(
-                    "whoever was asked broke down".into(),
-                ))
-            };
-            answer.unwrap_or_else(broke)
-        }));
         let mut at_once = Context::from_waker(Waker::noop());
         if is_quick && let Poll::Ready(known) = answer.poll_unpin(&mut at_once) {
             self.handle_known(id, known);

@@ -184,3 +184,27 @@ async fn who_connects_with_a_token_that_is_old_is_let_in_with_the_next() {
     within("an answer", connecting).await.unwrap();
     assert_eq!(shown.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn a_function_that_panics_instead_of_supplying_a_token_is_called_again() {
+    let (_hub, address, shown) = brief(Duration::from_secs(60)).await;
+    let count = AtomicUsize::new(0);
+    let third_is_good = Token::ask(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        assert_ne!(number, 0, "the application's own fault, in the call");
+        async move {
+            assert_ne!(number, 1, "the application's own fault, in the future");
+            Ok::<_, String>("good".to_owned())
+        }
+    });
+    let options = ClientOptions::with_token(third_is_good);
+    let client = Client::start_with(&address, options).unwrap();
+    let mut status = client.status();
+    let told = status.wait_for(|status| status.last_error.is_some());
+    let told = within("a reason", told).await.unwrap().clone();
+    let why = told.last_error.expect("a reason");
+    assert!(why.contains("panicked"), "{why}");
+    let published = within("an answer", client.publish("job:1", &json!(1))).await;
+    assert_eq!(published.unwrap().offset, 1);
+    assert_eq!(shown.load(Ordering::SeqCst), 1);
+}

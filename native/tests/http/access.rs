@@ -236,6 +236,8 @@ async fn an_applications_own_rule_may_take_its_time_and_fail_and_holds_up_nobody
     broken.send(hello("panic")).await;
     assert_eq!(broken.expect("error").await["code"], "unavailable");
     assert_eq!(broken.close_code().await, 1013, "it may come again");
+    let header = [("authorization", "Bearer panic")];
+    assert_eq!(refusal(&address, &header).await, 503, "so is a header");
     let mut quick = open(&address, &[]).await.unwrap();
     quick.send(hello("quick")).await;
     says_subscribed(&mut quick, "a").await;
