@@ -98,7 +98,7 @@ impl Identity {
 pub enum AuthError {
     /// It presented no credentials.
     #[error(
-        "this server requires a token; send one in the header Authorization, or as `token` in a first frame hello"
+        "this server requires a token; send one in the header Authorization, or as `token` in the first frame, hello"
     )]
     Missing,
     /// Its credentials are invalid.
@@ -135,7 +135,9 @@ pub type Authenticating<'a> =
 /// Finds out who a client is. [`JwtVerifier`] does it with signed tokens. Applications can supply a rule of their own:
 ///
 /// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tidegate::auth::{AuthError, Authenticate, Authenticating, Credentials, Identity};
+/// use tidegate::{AccessConfig, Config, Hub};
 ///
 /// struct Sessions;
 ///
@@ -153,11 +155,18 @@ pub type Authenticating<'a> =
 ///         })
 ///     }
 /// }
+///
+/// let access = AccessConfig {
+///     authenticate: Some(std::sync::Arc::new(Sessions)),
+///     ..AccessConfig::default()
+/// };
+/// let hub = Hub::new(Config { access, ..Config::default() })?;
+/// # Ok(()) }
 /// ```
 ///
 /// Such a rule runs on the tokio runtime that serves the clients. It may await, but should not block: blocking calls,
 /// such as those of a database library without async, belong in `tokio::task::spawn_blocking`. If the rule panics,
-/// the client in question is refused.
+/// the client in question is refused for now, with the code `unavailable`.
 pub trait Authenticate: Any + Send + Sync {
     /// Returns who presents these credentials, and what they may do. Cancelled if the client leaves or this takes too
     /// long.

@@ -91,8 +91,8 @@ pub enum SubscribeError {
     Flow(#[from] FlowError),
     /// A durable subscription was requested from a hub itself. Only clients of a server can have one.
     #[error(
-        "a hub does not remember for its own process what was dealt with: be a client of a server, or start since the \
-         positions that you keep"
+        "a hub keeps no durable subscriptions for its own process: connect to a server as a client, or start after \
+         positions that you keep (Subscribe::since)"
     )]
     NotDurable,
     /// The hub has stopped.

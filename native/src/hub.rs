@@ -246,6 +246,9 @@ impl Hub {
     /// [start the topic anew](Publish::restart). Publish a payload whose `status` is about something else
     /// [without an end](Publish::no_end).
     ///
+    /// If this future is dropped, for example by a timeout, the value may still be published. To be able to repeat it
+    /// safely, give it an [id](Publish::id).
+    ///
     /// # Errors
     /// See [`PublishError`], also for the cases in which the value may have been published nevertheless.
     pub async fn publish(
@@ -304,7 +307,7 @@ impl Hub {
     }
 
     /// Subscribes to a topic or pattern, starting with the latest value. The stream of a topic ends when the topic
-    /// does.
+    /// does. If this future is dropped, nothing stays subscribed.
     ///
     /// # Errors
     /// See [`SubscribeError`].

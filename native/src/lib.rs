@@ -99,8 +99,12 @@ pub use hub::{
 pub use json::{Json, JsonError};
 pub use reduce::Reducer;
 pub use tidegate_core as core;
-pub use tidegate_core::flow::Flow;
+pub use tidegate_core::durable::DurableName;
+pub use tidegate_core::flow::{Flow, Slow};
 pub use tidegate_core::lifecycle::{EndReason, StatedEnd};
+pub use tidegate_core::protocol::{ErrorCode, Start, TopicPosition};
+pub use tidegate_core::publication::Position;
+pub use tidegate_core::topic::{Pattern, Topic};
 
 /// A seed that can't be guessed.
 fn random_seed() -> u64 {

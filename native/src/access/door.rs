@@ -150,8 +150,8 @@ impl Door {
         let answer = AssertUnwindSafe(answer).catch_unwind();
         Some(Box::pin(answer.map(move |answer| match answer {
             Ok(Ok(known)) => known,
-            Ok(Err(_)) => unavailable("nobody answered"),
-            Err(_) => unavailable("whoever was asked broke down"),
+            Ok(Err(_)) => unavailable("the check took too long"),
+            Err(_) => unavailable("the check panicked"),
         })))
     }
 

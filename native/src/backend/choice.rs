@@ -141,7 +141,8 @@ impl Choosing<'_> {
         if let Some(source) = source {
             reason = format!("{reason}, and {source} says where");
         }
-        let backend = self.reached(&place).await?;
+        let reached = self.reached(&place).await;
+        let backend = reached.map_err(|error| away(error, &place, &reason))?;
         Ok(told(backend, reason, &[]))
     }
 
@@ -293,6 +294,19 @@ async fn reach(backend: &dyn Backend, within: Duration) -> Result<(), BackendErr
             reason: format!("it did not answer within {within:?}"),
         })
     })
+}
+
+/// The error of a server that was named and doesn't answer, with what to do about it. Those of files say that already.
+fn away(error: BackendError, place: &Place, named: &str) -> BackendError {
+    match (error, place) {
+        (BackendError::Unreachable { backend, reason }, Place::Postgres(_) | Place::Redis(_)) => {
+            BackendError::Unreachable {
+                backend,
+                reason: format!("{reason}; start it, or name another backend ({named})"),
+            }
+        }
+        (error, _) => error,
+    }
 }
 
 fn in_memory(why: String) -> Choice {

@@ -311,7 +311,7 @@ impl Driver {
     /// Returns why the connection ended. Without a noted reason, a token that was requested did not come.
     fn take_ending(&mut self) -> Option<Fault> {
         let seconds = self.timeouts.token.as_secs();
-        let no_token = || Fault::NoToken(format!("nobody answered within {seconds} s"));
+        let no_token = || Fault::NoToken(format!("it did not come within {seconds} s"));
         let is_asking = self.asking.is_some();
         self.ending.take().or_else(|| is_asking.then(no_token))
     }

@@ -37,6 +37,22 @@ struct Refusal {
     message: String,
 }
 
+/// The error that the body of an answer holds, if it is a Tidegate server's.
+pub(super) fn refusal(body: &[u8]) -> Option<WireError> {
+    let Refused { error } = serde_json::from_slice(body).ok()?;
+    Some(WireError::new(error.code, error.message))
+}
+
+/// Explains an answer that no Tidegate server gives.
+pub(super) fn no_endpoint(address: &ServerAddress, status: StatusCode) -> String {
+    if status == StatusCode::NOT_FOUND && address.socket().is_none() {
+        return format!(
+            "it answers {status}, so it has no Tidegate there; if an application serves it under a path, add that to the address, as in {address}/live"
+        );
+    }
+    format!("it answers {status}")
+}
+
 impl Endpoints {
     /// Requests `GET path`. Has to run in the clients' runtime.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
@@ -60,7 +76,7 @@ impl Endpoints {
             .map_err(|error| self.unreachable(error.to_string()))?;
         let stream = ServerStream::connect(&self.address, &self.options).await;
         let stream = stream.map_err(|error| match error {
-            ReachError::Io(error) => self.unreachable(error.to_string()),
+            ReachError::Io(_) => self.unreachable(error.to_string()),
             ReachError::Insecure(error) => error.into(),
         })?;
         let (mut sender, connection) = handshake(TokioIo::new(stream))
@@ -83,10 +99,10 @@ impl Endpoints {
         if status == StatusCode::OK {
             return Ok(body);
         }
-        match serde_json::from_slice::<Refused>(&body) {
-            Ok(Refused { error }) => Err(WireError::new(error.code, error.message).into()),
-            Err(_) => Err(self.unreachable(format!("it answers {status}"))),
-        }
+        Err(match refusal(&body) {
+            Some(error) => error.into(),
+            None => self.unreachable(no_endpoint(&self.address, status)),
+        })
     }
 
     fn no_answer(&self, error: &hyper::Error) -> ClientError {

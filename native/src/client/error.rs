@@ -19,7 +19,7 @@ pub enum ClientError {
     #[error(transparent)]
     Url(#[from] UrlError),
     /// The first attempt to connect failed.
-    #[error("cannot reach {url}: {reason}; is a server running there? (tidegate serve)")]
+    #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// The address.
         url: String,
@@ -64,7 +64,7 @@ pub enum ClientError {
     NoPresence,
     /// A durable subscription needs a server, which remembers what was processed: a client of a backend has none.
     #[error(
-        "a durable subscription needs a server: connect to one, or start since the positions that you keep"
+        "a durable subscription needs a server: connect to one, or start after positions that you keep (Subscribe::since)"
     )]
     NotDurable,
     /// The client was closed while publications had no answer. They may or may not have been published.
@@ -87,11 +87,21 @@ pub enum ClientError {
 #[non_exhaustive]
 pub enum ReachError {
     /// An error of the system.
-    #[error(transparent)]
+    #[error("{0}{advice}", advice = advice(.0))]
     Io(#[from] io::Error),
     /// The server did not prove its identity.
     #[error(transparent)]
     Insecure(#[from] HandshakeError),
+}
+
+/// What to do if nobody listens at an address.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            "; is a server running there? (tidegate serve)"
+        }
+        _ => "",
+    }
 }
 
 /// Why a TLS handshake with a server failed.

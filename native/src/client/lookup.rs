@@ -15,7 +15,7 @@ use crate::{Json, LookupError, Publication, TopicHistory};
 
 impl Client {
     /// The retained latest publication of a topic, read from the backend: it includes whatever was published before this
-    /// call. No subscription is made.
+    /// call. No subscription is made. [`Client::latest_matching`] reads those of a pattern.
     ///
     /// A client of a server makes a request over HTTP (`GET /latest`) on a separate connection, whether or not it is
     /// connected. A backend that can't be reached is waited for, for up to 10 s.

@@ -13,6 +13,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::Fault;
 use super::address::ServerAddress;
+use super::endpoints::{no_endpoint, refusal};
 use super::error::ReachError;
 use super::options::ClientOptions;
 use super::stream::ServerStream;
@@ -25,7 +26,7 @@ pub(super) fn connect(address: ServerAddress, options: ClientOptions) -> Connect
     Box::pin(async move {
         let stream = ServerStream::connect(&address, &options).await;
         let stream = stream.map_err(|error| match error {
-            ReachError::Io(error) => Fault::Link(error.to_string()),
+            ReachError::Io(_) => Fault::Link(error.to_string()),
             ReachError::Insecure(error) => Fault::Insecure(error),
         })?;
         let opened = open(&address, stream, options.message_bytes_max).await;
@@ -60,6 +61,10 @@ fn reason(address: &ServerAddress, error: &Error) -> String {
         {
             format!("{error}; if the server speaks TLS, write https://")
         }
+        Error::Http(answer) => match answer.body().as_deref().and_then(refusal) {
+            Some(error) => format!("it answers {}: {}", answer.status(), error.message),
+            None => no_endpoint(address, answer.status()),
+        },
         other => other.to_string(),
     }
 }

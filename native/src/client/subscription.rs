@@ -13,7 +13,8 @@ use super::server::ServerSubscription;
 use crate::Event;
 use crate::hub::event;
 
-/// A subscription of a client: a stream of [`Event`]s. Dropping it unsubscribes.
+/// A subscription of a client: a stream of [`Event`]s. Dropping it unsubscribes. Waiting for its next event may be given up
+/// at any time, as `tokio::select!` does, and loses none.
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct ClientSubscription(pub(super) Source);
 

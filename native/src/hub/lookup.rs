@@ -26,7 +26,7 @@ pub struct TopicHistory {
 
 impl Hub {
     /// The retained latest publication of a topic, read where topics live: it includes everything published before this was called. This
-    /// does not subscribe to the topic.
+    /// does not subscribe to the topic. [`Hub::latest_matching`] reads those of a pattern.
     ///
     /// # Errors
     /// If the topic has invalid syntax, the backend has not answered within 10 s (as

@@ -51,7 +51,8 @@ pub enum Event {
     Live,
 }
 
-/// A subscription within the process: a stream of [`Event`]s. Dropping it unsubscribes.
+/// A subscription within the process: a stream of [`Event`]s. Dropping it unsubscribes. Waiting for its next event may be
+/// given up at any time, as `tokio::select!` does, and loses none.
 #[must_use = "it unsubscribes when this is dropped"]
 pub struct Subscription {
     pub(super) reader: LocalReader,

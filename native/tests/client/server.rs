@@ -13,7 +13,7 @@ use tidegate::core::client::ConnectionState;
 use tidegate::core::flow::{Flow, Pace};
 use tidegate::core::lifecycle::EndReason;
 use tidegate::core::protocol::ErrorCode;
-use tidegate::{Client, Event, Publish, Subscribe};
+use tidegate::{Client, Event, Hub, Publish, Subscribe};
 use tokio::net::TcpStream;
 
 async fn next(events: &mut ClientSubscription) -> Option<Event> {
@@ -127,6 +127,36 @@ async fn a_server_that_speaks_something_else_is_told_apart() {
     let address = support::serve(app).await;
     let error = Client::connect(&address).await.err().unwrap();
     assert!(error.to_string().contains("404"), "{error}");
+}
+
+#[tokio::test]
+async fn an_application_that_has_tidegate_at_another_path_is_no_server_that_is_away() {
+    let (hub, _) = served_hub().await;
+    let app = axum::Router::new().nest("/live", tidegate::axum::router(hub));
+    let address = support::serve(app).await;
+    let error = within("an answer", Client::connect(&address)).await.err();
+    let client = Client::start(&address).unwrap();
+    let asked = within("an answer", client.latest("a")).await.err();
+    for error in [error, asked] {
+        let message = error.unwrap().to_string();
+        let advice = format!("as in http://{address}/live");
+        assert!(message.contains("404"), "{message}");
+        assert!(message.ends_with(&advice), "{message}");
+        assert!(!message.contains("is a server running"), "{message}");
+    }
+    connect(&format!("{address}/live")).await;
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_else_in_says_why() {
+    let mut config = support::config();
+    config.access.limits.total_max = 1;
+    let hub = Hub::new(config).unwrap();
+    let address = support::serve(tidegate::axum::router(hub)).await;
+    let _first = connect(&address).await;
+    let error = within("an answer", Client::connect(&address)).await.err();
+    let message = error.unwrap().to_string();
+    assert!(message.contains("limit of 1 connection"), "{message}");
 }
 
 #[tokio::test]

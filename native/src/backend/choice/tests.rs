@@ -216,6 +216,10 @@ async fn a_forced_backend_that_is_away_is_an_error() {
             let error = environment.choose(asked).await.err().unwrap();
             assert!(matches!(error, BackendError::Unreachable { .. }), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            let named = asked.map_or("TIDEGATE_BACKEND is", |_| "it was asked for");
+            let message = error.to_string();
+            assert!(message.contains("; start it, or name another"), "{message}");
+            assert!(message.contains(named), "{message}");
         }
         assert!(!Path::new(&environment.default_file()).exists());
     }
