@@ -34,6 +34,7 @@ export interface ClientHub extends HubMachine {
   handle_connect(nowMs: number): number;
   handle_disconnect(nowMs: number): number;
   handle_hurry(nowMs: number): number;
+  handle_pause(nowMs: number): number;
   handle_token(nowMs: number, request: number, token: number): number;
   handle_opened(nowMs: number, link: number): number;
   handle_closed(nowMs: number, link: number): number;

@@ -75,6 +75,11 @@ extern "C" fn client_free(client: u32) {
     unsafe { CLIENTS.free(client) }
 }
 
+#[cfg(not(feature = "worker"))]
+exports! { CLIENTS:
+    client_handle_pause = handle_pause(now_ms: f64) -> u32;
+}
+
 exports! { CLIENTS:
     client_handle_connect = handle_connect(now_ms: f64) -> u32;
     client_handle_disconnect = handle_disconnect(now_ms: f64) -> u32;
@@ -127,6 +132,12 @@ impl ClientHub {
     /// The network is back, or the page has woken up.
     fn handle_hurry(&mut self, now_ms: f64) -> u32 {
         self.with(|hub| hub.handle_hurry(instant(now_ms)))
+    }
+
+    /// The page is left or frozen.
+    #[cfg(not(feature = "worker"))]
+    fn handle_pause(&mut self, now_ms: f64) -> u32 {
+        self.with(|hub| hub.handle_pause(instant(now_ms)))
     }
 
     /// The transport `link` is open.

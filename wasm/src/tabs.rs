@@ -135,6 +135,15 @@ impl AnyHub {
         );
     }
 
+    #[cfg(not(feature = "worker"))]
+    pub(crate) fn handle_pause(&mut self, now: Instant) {
+        each!(&mut self.way,
+            hub => hub.handle_pause(now),
+            hub => hub.handle_pause(now),
+            _ => {}
+        );
+    }
+
     pub(crate) fn handle_hurry(&mut self, now: Instant) {
         each!(&mut self.way,
             hub => hub.handle_hurry(now),

@@ -25,6 +25,14 @@ impl<P: Payload + Clone> Client<P> {
         }
     }
 
+    /// The program may not go on, such as a page that is left or frozen: what has been processed is acknowledged now.
+    pub fn handle_pause(&mut self, now: Instant) {
+        for (_, acks) in self.acks.iter_mut() {
+            acks.hurry(now);
+        }
+        self.send_acks(now);
+    }
+
     /// Ends a durable subscription and deletes the server's cursor. Without a connection, the server is not told.
     pub fn handle_forget(&mut self, pattern: &Pattern) {
         if self.acks.remove(pattern).is_some()

@@ -51,8 +51,13 @@ impl Acks {
     pub(crate) fn end(&mut self, now: Instant, position: Position) {
         self.ended = Some(position);
         if self.is_done() {
-            self.due_at = self.due_at.map(|at| at.min(now));
+            self.hurry(now);
         }
+    }
+
+    /// Outstanding acknowledgements must not wait any longer.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.due_at = self.due_at.map(|at| at.min(now));
     }
 
     /// Returns whether the topic has ended and everything was processed, so there is nothing to wait for.

@@ -99,6 +99,13 @@ impl<P: Payload + Clone, const LEADS: bool> TabHub<P, LEADS> {
         self.drain(now);
     }
 
+    /// The page may not go on: [`ClientHub::handle_pause`]. To be called before [`TabHub::handle_page`], which may give up
+    /// the connection.
+    pub fn handle_pause(&mut self, now: Instant) {
+        self.hub.handle_pause(now);
+        self.drain(now);
+    }
+
     /// The lock of this request was granted.
     pub fn handle_granted(&mut self, now: Instant, request: u32) {
         self.tabs.handle_granted(now, request);

@@ -15,12 +15,12 @@ export function onceOnline(tell: () => void): boolean {
 }
 
 /**
- * Calls `tell` whenever the network is back, in a page or a worker, or the page has woken up. Returns a function that
- * ends this.
+ * Calls `tell` whenever the network is back, in a page or a worker, or the page has woken up, and `pause` when the page
+ * is left or frozen. Returns a function that ends this.
  *
  * @internal
  */
-export function whenReachable(tell: () => void): () => void {
+export function whenReachable(tell: () => void, pause: () => void): () => void {
   // Node doesn't report on its network.
   if (typeof addEventListener === 'undefined') {
     return () => {};
@@ -30,6 +30,8 @@ export function whenReachable(tell: () => void): () => void {
   addEventListener('online', tell, { signal });
   addEventListener('pageshow', tell, { signal });
   if (typeof document !== 'undefined') {
+    addEventListener('pagehide', pause, { signal });
+    document.addEventListener('freeze', pause, { signal });
     document.addEventListener('resume', tell, { signal });
   }
   return () => stop.abort();

@@ -142,12 +142,16 @@ export class Sharing {
 
   /** Joins the group. */
   join(): void {
-    this.#stopListening ??= whenReachable(() => this.#events.tell((hub, now) => hub.handle_hurry(now)));
+    const { tell } = this.#events;
+    // The page is listened to here first: a group lets go of the connection as it is left.
+    this.#stopListening ??= whenReachable(
+      () => tell((hub, now) => hub.handle_hurry(now)),
+      () => tell((hub, now) => hub.handle_pause(now)),
+    );
     const membership = this.#membership;
     if (membership === undefined) {
       return;
     }
-    const { tell } = this.#events;
     const events: GroupEvents = {
       said: (text) => this.#hear(parseSaid(text, this.#tab)),
       granted: (request) => tell((hub, now) => hub.handle_granted(now, request)),

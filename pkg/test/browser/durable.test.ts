@@ -132,3 +132,48 @@ test('a page goes on where its device was on Redis', LIMIT, async (t) => {
 test('a page goes on where its device was on Postgres', LIMIT, async (t) => {
   await goAwayAndComeBack(t, 'off', (await startPostgres(t)).url);
 });
+
+/** Goes from the page to another one, as by a click on a link, as soon as it has processed what came. */
+async function navigateAway(tab: Tab, offset: number): Promise<void> {
+  await tab.page.evaluate(`new Promise((resolve) => {
+    const look = () => {
+      if (told.offsets.at(-1) >= ${offset}) {
+        location.href = '/dist/index.js';
+        resolve();
+      } else {
+        setTimeout(look, 5);
+      }
+    };
+    look();
+  })`);
+  await tab.page.waitForURL(/index\.js$/);
+}
+
+for (const way of ['off', ...WAYS] as const) {
+  test(
+    `a page that is left for another repeats nothing when it is opened again, tabs: ${way}`,
+    LIMIT,
+    async (t) => {
+      const server = await startServerAt(t, await freeAddress(), await newFile(t));
+      const scene = await setScene(t, way, { server: server.url });
+      const open = () => scene.open([TOPIC], { options: JSON.stringify({ durable: PHONE }) });
+      const page = await open();
+      await isStored(server.url, 1);
+      await publishAll(server.url, [1, 2, 3]);
+      await navigateAway(page, 3);
+      await publishAll(server.url, [4]);
+      const again = await open();
+      await again.reached(4);
+      assert.deepEqual(await dataOf(again), [4]);
+      await publishAll(server.url, [5]);
+      await navigateAway(again, 5);
+      await publishAll(server.url, [6]);
+      await again.page.goBack({ waitUntil: 'commit' });
+      await again.reached(6);
+      // A page that the browser has kept still has what it got before.
+      const { persisted } = await again.told();
+      assert.deepEqual(await dataOf(again), persisted > 0 ? [4, 5, 6] : [6]);
+      t.diagnostic(persisted > 0 ? 'the page was kept' : 'the page was loaded again');
+    },
+  );
+}

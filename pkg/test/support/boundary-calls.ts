@@ -104,6 +104,7 @@ export const CALLS: Readonly<Record<string, Signature>> = {
   client_handle_forget: machine('records', 'now', 'code'),
   client_handle_move: machine('records', 'now'),
   client_handle_hurry: machine('records', 'now'),
+  client_handle_pause: machine('records', 'now'),
   client_handle_flow: machine('failure?', 'now', 'code'),
   client_handle_publish: machine('other', 'now', 'topic', 'slot', 'code', 'text', 'flag'),
   client_handle_tick: machine('records', 'now'),

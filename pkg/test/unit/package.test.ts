@@ -18,7 +18,7 @@ const MODULE_KIB_MAX = {
   client: 54.1,
   follower: 60.6,
   worker: 54.7,
-  tabs: 77.7,
+  tabs: 77.9,
   hub: 44,
   tidegate_bg: 95.1,
 };

@@ -11,7 +11,12 @@ impl Browser {
     fn tell_page(&mut self, page: usize, what: tabs::Page) {
         self.note(format_args!("{page} is told {what:?}"));
         let now = self.now;
-        self.with_tab(page, |hub| hub.handle_page(now, what));
+        self.with_tab(page, |hub| {
+            if matches!(what, tabs::Page::Frozen | tabs::Page::Leaving) {
+                hub.handle_pause(now);
+            }
+            hub.handle_page(now, what);
+        });
     }
 
     /// A page is shown or hidden; hidden ones may have late timers.
@@ -121,7 +126,8 @@ impl Browser {
 
     fn break_sockets_of(&mut self, page: usize) {
         for id in 0..self.sockets.len() {
-            if self.sockets[id].page == page {
+            // What was sent before the page closed a socket still arrives.
+            if self.sockets[id].page == page && !self.sockets[id].is_over {
                 self.break_socket(id, false);
                 self.sockets[id].is_over = true;
             }

@@ -286,6 +286,27 @@ fn what_was_dealt_with_is_told_before_the_connection_is_closed() {
 }
 
 #[test]
+fn what_was_dealt_with_is_told_before_a_page_is_left_and_the_device_goes_on_if_it_comes_back() {
+    let (mut device, first) = Device::subscribed();
+    device.deliver(1..=3);
+    device.deal_with(first, 1);
+    device.deal_with(first, 2);
+    assert_eq!(last_acknowledged(&device), None);
+    device.hub.handle_pause(device.now);
+    device.drain();
+    assert_eq!(last_acknowledged(&device), Some(position(2)));
+    device.sent.clear();
+    device.hub.handle_pause(device.now);
+    device.deal_with(first, 3);
+    assert_eq!(
+        device.sent,
+        [],
+        "it is told once, and what follows waits again"
+    );
+    assert_eq!(device.acknowledged(), [position(3)]);
+}
+
+#[test]
 fn what_was_dealt_with_is_told_before_the_last_one_leaves() {
     let (mut device, first) = Device::subscribed();
     device.deliver(1..=3);

@@ -7,6 +7,7 @@ mod leading;
 mod lost_pings;
 mod messages;
 mod pace;
+mod pauses;
 mod probes;
 mod rules;
 mod sharing;

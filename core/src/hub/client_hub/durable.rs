@@ -139,6 +139,12 @@ impl<P: Payload + Clone> ClientHub<P> {
         self.drain(now);
     }
 
+    /// The program may not go on: [`Client::handle_pause`](crate::client::Client::handle_pause).
+    pub fn handle_pause(&mut self, now: Instant) {
+        self.client.handle_pause(now);
+        self.drain(now);
+    }
+
     /// Ends a durable subscription, all others of the client to the same pattern, and deletes the server's cursor.
     /// Without a connection, the server keeps the cursor until it expires.
     pub fn handle_forget(&mut self, now: Instant, id: SubscriptionId) {

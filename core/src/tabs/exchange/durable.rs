@@ -40,6 +40,9 @@ impl<P: Payload + Clone> Exchange<P> {
                 self.client.handle_handled(now, pattern, topic, *position);
             }
         }
+        // They have waited in the tab, which may be the last one, or the one that holds the connection, and about to
+        // close.
+        self.client.handle_pause(now);
     }
 
     /// Adds a member to a pattern that others follow; this may make the subscription upstream durable.
