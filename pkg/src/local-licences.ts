@@ -8,8 +8,8 @@ import type { Audience } from './mailbox.js';
 import type { Position } from './types.js';
 
 /**
- * How many publications, besides the last one of each topic, may be kept from the core: telling it of this many takes
- * about a millisecond.
+ * How many publications, besides the only ones of topics that keep no more, may be kept from the core: telling it of this
+ * many takes about a millisecond.
  */
 const UNTOLD_MAX = 4096;
 
@@ -30,15 +30,15 @@ export interface LocalLicence {
   offset: number;
   /** Whether the core knows of that publication. */
   isTold: boolean;
-  /** Its data and its time, while the core doesn't know of it. */
+  /** If only one is kept: its data and its time, while the core doesn't know of it. */
   data: unknown;
   at: number;
-  /** Earlier publications that the core doesn't know of either. */
-  earlier: Earlier | undefined;
+  /** Otherwise, all that the core doesn't know of. */
+  recent: Recent | undefined;
 }
 
 /** Publications and their times: ring buffers, once they are full. */
-interface Earlier {
+interface Recent {
   readonly data: unknown[];
   readonly times: number[];
   /** The place of the next one; at the end of the rings, it wraps around. */
@@ -50,8 +50,8 @@ export class LocalLicences {
   readonly #byTopic = new Map<string, LocalLicence>();
   /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
   readonly #untold = new Map<string, LocalLicence>();
-  /** How many publications the core does not know of, besides the last one of each topic. */
-  #earlier = 0;
+  /** How many publications are in the rings. */
+  #recent = 0;
 
   /** The licence for a topic, if there is one. */
   of(topic: string): LocalLicence | undefined {
@@ -63,26 +63,27 @@ export class LocalLicences {
     if (licence.isTold) {
       licence.isTold = false;
       this.#untold.set(licence.topic, licence);
-    } else if (licence.kept > 1) {
-      this.#keep(licence);
     }
-    licence.data = data;
-    licence.at = nowMs;
+    if (licence.kept === 1) {
+      licence.data = data;
+      licence.at = nowMs;
+    } else {
+      this.#keep(licence, data, nowMs);
+    }
     licence.offset += 1;
-    return this.#earlier > UNTOLD_MAX;
+    return this.#recent > UNTOLD_MAX;
   }
 
-  /** Moves the last publication to the earlier ones, to make room for the next. */
-  #keep(licence: LocalLicence): void {
-    licence.earlier ??= { data: [], times: [], next: 0 };
-    const { data, times, next } = licence.earlier;
-    const at = next === licence.kept - 1 ? 0 : next;
-    if (at === data.length) {
-      this.#earlier += 1;
+  #keep(licence: LocalLicence, data: unknown, nowMs: number): void {
+    licence.recent ??= { data: [], times: [], next: 0 };
+    const { recent } = licence;
+    const at = recent.next === licence.kept ? 0 : recent.next;
+    if (at === recent.data.length) {
+      this.#recent += 1;
     }
-    data[at] = licence.data;
-    times[at] = licence.at;
-    licence.earlier.next = at + 1;
+    recent.data[at] = data;
+    recent.times[at] = nowMs;
+    recent.next = at + 1;
   }
 
   /**
@@ -106,7 +107,7 @@ export class LocalLicences {
       isTold: true,
       data: undefined,
       at: 0,
-      earlier: undefined,
+      recent: undefined,
     });
   }
 
@@ -135,28 +136,28 @@ export class LocalLicences {
 
   #tell(hub: LocalHub, licence: LocalLicence): void {
     const { core } = hub;
-    const { topic, offset, data, at, earlier } = licence;
-    const count = earlier?.data.length ?? 0;
+    const { topic, offset, recent } = licence;
+    const { data, times, next } = recent ?? { data: [licence.data], times: [licence.at], next: 0 };
+    const count = data.length;
     this.#untold.delete(topic);
-    this.#earlier -= count;
+    this.#recent -= recent === undefined ? 0 : count;
     core.enter(() => {
       const number = core.topicNumber(topic);
-      for (let nth = 0; nth < count; nth += 1) {
-        const place = (earlier!.next + nth) % count;
-        const slot = core.slots.put(earlier!.data[place]);
-        hub.handle_handed(earlier!.times[place]!, number, offset - count + nth, slot, false);
+      for (let left = count - 1; left >= 0; left -= 1) {
+        const place = (next + count - 1 - left) % count;
+        const slot = core.slots.put(data[place]);
+        hub.handle_handed(times[place]!, number, offset - left, slot, left === 0);
       }
-      hub.handle_handed(at, number, offset, core.slots.put(data), true);
     });
     licence.isTold = true;
     licence.data = undefined;
-    licence.earlier = undefined;
+    licence.recent = undefined;
   }
 
   /** Forgets everything, for a new core. */
   clear(): void {
     this.#byTopic.clear();
     this.#untold.clear();
-    this.#earlier = 0;
+    this.#recent = 0;
   }
 }
