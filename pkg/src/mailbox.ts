@@ -26,6 +26,9 @@ export interface Audience {
 /** A count of changes that never occurs. */
 const NEVER = -1;
 
+/** The audience of topics whose subscriptions are all paced: one for all, which stays in the processor's cache. */
+const NOBODY: Audience = { entries: [], handlers: [], changes: NEVER };
+
 /** @internal */
 export class Mailbox {
   /**
@@ -45,6 +48,9 @@ export class Mailbox {
 
   /** Makes an audience of entries that get the same updates from now on. */
   audience(entries: readonly Entry[]): Audience {
+    if (entries.length === 0) {
+      return NOBODY;
+    }
     const isPlain = entries.every((entry) => !entry.collects && entry.handled === undefined);
     const handlers = isPlain ? entries.map((entry) => entry.handler) : [];
     return { entries, handlers, changes: isPlain ? this.#changes : NEVER };
