@@ -32,7 +32,8 @@ pub(super) enum PresenceRequest {
         /// The channel by which the watch is released.
         requests: mpsc::UnboundedSender<Request>,
     },
-    Unwatch(Topic),
+    /// Ends one of the watches that began with this number.
+    Unwatch(Topic, u64),
 }
 
 /// What is known of a topic's presences.
@@ -44,6 +45,8 @@ pub(super) enum Seen {
 }
 
 struct Watched {
+    /// Tells these watches from earlier ones of the topic, which a refusal has ended, and whose callers still hold their leases.
+    number: u64,
     watchers: usize,
     seen: watch::Sender<Seen>,
 }
@@ -53,6 +56,7 @@ struct Watched {
 pub(super) struct Presences {
     refusals: HashMap<u64, oneshot::Sender<WireError>>,
     watched: HashMap<Topic, Watched>,
+    last_number: u64,
 }
 
 impl Presences {
@@ -83,21 +87,23 @@ impl Presences {
                 reply,
                 requests,
             } => {
-                let watched = self
-                    .watched
-                    .entry(topic.clone())
-                    .or_insert_with(|| Watched {
+                let last_number = &mut self.last_number;
+                let watched = self.watched.entry(topic.clone()).or_insert_with(|| {
+                    *last_number += 1;
+                    Watched {
+                        number: *last_number,
                         watchers: 0,
                         seen: watch::Sender::new(Seen::Nothing),
-                    });
+                    }
+                });
                 watched.watchers += 1;
                 let receiver = watched.seen.subscribe();
                 hub.handle_watch(now, &topic);
-                let end = Request::Presence(PresenceRequest::Unwatch(topic));
+                let end = Request::Presence(PresenceRequest::Unwatch(topic, watched.number));
                 // The caller may be gone.
                 let _ = reply.send((receiver, Lease::new(requests, end)));
             }
-            PresenceRequest::Unwatch(topic) => self.unwatch(now, hub, &topic),
+            PresenceRequest::Unwatch(topic, number) => self.unwatch(now, hub, &topic, number),
         }
     }
 
@@ -106,8 +112,9 @@ impl Presences {
         hub.handle_untrack(now, number);
     }
 
-    fn unwatch(&mut self, now: Instant, hub: &mut ClientHub<Json>, topic: &Topic) {
-        let Some(watched) = self.watched.get_mut(topic) else {
+    fn unwatch(&mut self, now: Instant, hub: &mut ClientHub<Json>, topic: &Topic, number: u64) {
+        let watched = self.watched.get_mut(topic);
+        let Some(watched) = watched.filter(|watched| watched.number == number) else {
             return;
         };
         watched.watchers -= 1;

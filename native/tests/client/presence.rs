@@ -1,14 +1,16 @@
 //! Presences of clients of a server, over real connections that really break.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::place::Place;
 use crate::support::program::Server;
-use crate::support::{eventually, served_hub, until_counts, within};
+use crate::support::{config, eventually, serve, served_hub, until_counts, within};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use tidegate::auth::{Authenticate, Authenticating, Credentials, Identity};
 use tidegate::backend::{Keep, Memory};
-use tidegate::client::{ClientError, ClientPresenceChanges};
+use tidegate::client::{ClientError, ClientOptions, ClientPresenceChanges, Token};
 use tidegate::core::presence::KeyChangeKind;
 use tidegate::core::protocol::ErrorCode;
 use tidegate::{Client, Hub};
@@ -143,4 +145,48 @@ async fn a_hub_of_this_process_has_presences_and_a_mere_backend_has_none() {
     let backend = Arc::new(Memory::new(Keep::default()));
     let alone = Client::with_backend(backend).unwrap();
     assert!(matches!(alone.presence(ROOM), Err(ClientError::NoPresence)));
+}
+
+/// Lets everyone in as ada, who may watch everything from some time on.
+struct Later(Arc<AtomicBool>);
+
+impl Authenticate for Later {
+    fn authenticate(&self, _: Credentials) -> Authenticating<'_> {
+        let pattern = if self.0.load(Ordering::SeqCst) {
+            "**"
+        } else {
+            "other"
+        };
+        Box::pin(std::future::ready(Ok(Identity {
+            user: Some("ada".into()),
+            subscribe: vec![pattern.parse().unwrap()],
+            ..Identity::default()
+        })))
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_was_refused_takes_none_along_that_came_after_it() {
+    let is_allowed = Arc::new(AtomicBool::new(false));
+    let mut config = config();
+    config.access.authenticate = Some(Arc::new(Later(Arc::clone(&is_allowed))));
+    let hub = Hub::new(config).unwrap();
+    let address = serve(tidegate::axum::router(hub.clone())).await;
+    let token = Token::ask(async || Ok::<_, String>("ada's".to_owned()));
+    let options = ClientOptions::with_token(token);
+    let client = Client::connect_with(&address, options).await.unwrap();
+    let room = client.presence(ROOM).unwrap();
+    let mut refused = room.watch().await.unwrap();
+    let answer = within("an answer", refused.next()).await;
+    assert!(matches!(answer, Some(Err(ClientError::Refused(_)))));
+
+    is_allowed.store(true, Ordering::SeqCst);
+    hub.disconnect("ada").await.unwrap();
+    let mut changes = room.watch().await.unwrap();
+    assert_eq!(next(&mut changes).await, []);
+    drop(refused);
+    // The client's task answers in order, so it has taken note of that.
+    let _subscribed = client.subscribe("a").await.unwrap();
+    let _bob = hub.presence(ROOM).unwrap().track("bob", &1).await.unwrap();
+    assert_eq!(next(&mut changes).await, [joined("bob")]);
 }
