@@ -39,7 +39,8 @@ impl ClientSubscription {
 
 impl ClientSubscription {
     /// Confirms that everything received so far has been processed, so that a durable subscription doesn't receive it
-    /// again. Requesting the next event confirms the same; this does it without waiting for one.
+    /// again. Requesting the next event confirms the same; this does it without waiting for one. So don't read ahead of
+    /// what is processed, as stream adapters such as `ready_chunks` and `forward` do.
     pub fn handled(&mut self) {
         match &mut self.0 {
             Source::Server(subscription) => subscription.handle_handled(),

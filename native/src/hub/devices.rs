@@ -9,7 +9,8 @@ use crate::error::DeviceError;
 use crate::shard::Stopped;
 
 impl Hub {
-    /// The durable subscriptions that are remembered for a user, by device and pattern.
+    /// The durable subscriptions that are remembered for a user, by device and pattern. Await this within a tokio runtime:
+    /// the backend is asked there.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,7 +35,8 @@ impl Hub {
     }
 
     /// Forgets a user's device: its durable subscriptions start anew. Returns how many there were. A connection that
-    /// has one keeps it, but what it acknowledges from now on is not remembered.
+    /// has one keeps it, but what it acknowledges from now on is not remembered. Await this within a tokio runtime, as
+    /// [`Hub::devices`].
     ///
     /// # Errors
     /// If the hub has stopped, or its backend doesn't answer.
