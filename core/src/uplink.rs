@@ -21,7 +21,7 @@ use crate::protocol::PublishRequest;
 use crate::publication::Position;
 use crate::topic::{Pattern, Topic};
 
-pub(crate) use link::{Asked, Link};
+pub(crate) use link::{Link, PendingCall};
 pub use lookups::Found;
 pub(crate) use lookups::Lookups;
 pub use page::Page;

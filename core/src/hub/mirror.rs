@@ -27,7 +27,8 @@ use crate::router::Router;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 use crate::uplink::{
-    Asked, CallId, Link, Lookups, Publishes, UplinkAnswer, UplinkCall, UplinkConfig, UplinkFailure,
+    CallId, Link, Lookups, PendingCall, Publishes, UplinkAnswer, UplinkCall, UplinkConfig,
+    UplinkFailure,
 };
 use catch_up::CatchUp;
 use cursors::CursorBatch;
@@ -196,36 +197,40 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if let UplinkAnswer::Failed(failure) = answer {
             return self.handle_failure(now, call, failure);
         }
-        let Some(asked) = self.link.answered(now, call) else {
+        let Some(pending) = self.link.handle_answer(now, call) else {
             return;
         };
-        match (asked, answer) {
-            (Asked::Open | Asked::Probe, UplinkAnswer::Done) => {}
-            (Asked::Follow(patterns), UplinkAnswer::Done) => {
+        match (pending, answer) {
+            (PendingCall::Open | PendingCall::Probe, UplinkAnswer::Done) => {}
+            (PendingCall::Follow(patterns), UplinkAnswer::Done) => {
                 self.is_changing = false;
                 for pattern in patterns {
                     self.handle_followed(now, hub, &pattern);
                 }
             }
-            (Asked::Unfollow, UplinkAnswer::Done) => self.is_changing = false,
-            (Asked::Read(topic), UplinkAnswer::Excerpt(excerpt)) => {
+            (PendingCall::Unfollow, UplinkAnswer::Done) => self.is_changing = false,
+            (PendingCall::Read(topic), UplinkAnswer::Excerpt(excerpt)) => {
                 self.reading -= 1;
                 self.handle_read(now, hub, call, &topic, &excerpt);
             }
-            (Asked::List(pattern), UplinkAnswer::Excerpts(excerpts)) => {
+            (PendingCall::List(pattern), UplinkAnswer::Excerpts(excerpts)) => {
                 self.handle_listed(now, hub, call, &pattern, &excerpts);
             }
-            (Asked::Renew(topic), UplinkAnswer::Done) => self.read_again(&topic),
-            (Asked::Publish(count), UplinkAnswer::Published(results)) if results.len() == count => {
+            (PendingCall::Renew(topic), UplinkAnswer::Done) => self.read_again(&topic),
+            (PendingCall::Publish(count), UplinkAnswer::Published(results))
+                if results.len() == count =>
+            {
                 self.publishes.handle_results(results);
             }
-            (Asked::Cursors(count), UplinkAnswer::Cursors(answers)) if answers.len() == count => {
+            (PendingCall::Cursors(count), UplinkAnswer::Cursors(answers))
+                if answers.len() == count =>
+            {
                 self.cursors = CursorBatch::Answered(answers);
             }
-            (Asked::Lookup, UplinkAnswer::Excerpt(excerpt)) => {
+            (PendingCall::Lookup, UplinkAnswer::Excerpt(excerpt)) => {
                 self.lookups.handle_found(call, Vec::from([excerpt]));
             }
-            (Asked::Lookup, UplinkAnswer::Excerpts(excerpts)) => {
+            (PendingCall::Lookup, UplinkAnswer::Excerpts(excerpts)) => {
                 self.lookups.handle_found(call, excerpts);
             }
             // The answer doesn't fit the call. The state of the link is unknown now, so everything is requested again.
@@ -235,14 +240,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     fn handle_failure(&mut self, now: Instant, call: CallId, failure: UplinkFailure) {
-        match (self.link.failed(call), failure) {
+        match (self.link.remove(call), failure) {
             (None, _) => {}
-            (Some(Asked::Publish(_)), UplinkFailure::Full | UplinkFailure::Refused) => {
+            (Some(PendingCall::Publish(_)), UplinkFailure::Full | UplinkFailure::Refused) => {
                 self.publishes.handle_failure(failure);
                 self.step(now);
             }
-            (Some(Asked::Cursors(count)), UplinkFailure::Full) => self.refuse_cursors(count),
-            (Some(Asked::Lookup), UplinkFailure::Refused) => {
+            (Some(PendingCall::Cursors(count)), UplinkFailure::Full) => self.refuse_cursors(count),
+            (Some(PendingCall::Lookup), UplinkFailure::Refused) => {
                 self.lookups.handle_refused(call);
                 self.step(now);
             }
@@ -263,24 +268,28 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     /// Makes all calls that can be made now.
     fn step(&mut self, now: Instant) {
         if self.link.start_opening(now) {
-            self.call(now, Asked::Open, UplinkCall::Open);
+            self.call(now, PendingCall::Open, UplinkCall::Open);
         }
         if !self.link.is_up() {
             return;
         }
         if self.link.start_probing(now) {
-            self.call(now, Asked::Probe, UplinkCall::Probe);
+            self.call(now, PendingCall::Probe, UplinkCall::Probe);
         }
         self.change_interest(now);
         self.read_next(now);
         if let Some(batch) = self.publishes.next_batch() {
-            self.call(now, Asked::Publish(batch.len()), UplinkCall::Publish(batch));
+            self.call(
+                now,
+                PendingCall::Publish(batch.len()),
+                UplinkCall::Publish(batch),
+            );
         }
         self.look_up_next(now);
     }
 
-    fn call(&mut self, now: Instant, asked: Asked, call: UplinkCall<P>) -> CallId {
-        let id = self.link.call(now, asked);
+    fn call(&mut self, now: Instant, pending: PendingCall, call: UplinkCall<P>) -> CallId {
+        let id = self.link.call(now, pending);
         self.calls.push_back((id, call));
         id
     }

@@ -9,9 +9,9 @@ use crate::client::Backoff;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// What a call was for, to handle its answer.
+/// What a call in flight is for, to handle its answer.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum PendingCall {
     Open,
     Follow(Vec<Pattern>),
     Unfollow,
@@ -26,7 +26,7 @@ pub(crate) enum Asked {
     Probe,
 }
 
-impl Asked {
+impl PendingCall {
     /// How long a call may take before the link is considered lost; `None` for no limit. Any client may request a lookup, and it
     /// may take long: it is given up by itself, so that others don't lose the link because of it.
     fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
@@ -66,7 +66,7 @@ pub(crate) struct Link {
     state: State,
     backoff: Backoff,
     /// The calls in flight, with their deadlines if they have one.
-    calls: BTreeMap<CallId, (Option<Instant>, Asked)>,
+    calls: BTreeMap<CallId, (Option<Instant>, PendingCall)>,
     deadlines: BTreeSet<(Instant, CallId)>,
     last_call: CallId,
     is_probing: bool,
@@ -111,50 +111,50 @@ impl Link {
     }
 
     /// Registers a call and returns its number.
-    pub(crate) fn call(&mut self, now: Instant, asked: Asked) -> CallId {
+    pub(crate) fn call(&mut self, now: Instant, pending: PendingCall) -> CallId {
         self.last_call += 1;
-        let until = asked.timeout(&self.config).map(|timeout| now + timeout);
+        let until = pending.timeout(&self.config).map(|timeout| now + timeout);
         self.deadlines
             .extend(until.map(|until| (until, self.last_call)));
-        self.calls.insert(self.last_call, (until, asked));
+        self.calls.insert(self.last_call, (until, pending));
         self.last_call
     }
 
-    /// A call was answered: returns what it was for; `None` if it is from before the link was lost.
-    pub(crate) fn answered(&mut self, now: Instant, call: CallId) -> Option<Asked> {
-        let asked = self.failed(call)?;
-        match asked {
-            Asked::Open => {
+    /// Returns what an answered call was for; `None` if it is from before the link was lost.
+    pub(crate) fn handle_answer(&mut self, now: Instant, call: CallId) -> Option<PendingCall> {
+        let pending = self.remove(call)?;
+        match pending {
+            PendingCall::Open => {
                 self.state = State::Up {
                     since: now,
                     probe_at: now + self.config.probe_every,
                 };
             }
-            Asked::Probe => {
+            PendingCall::Probe => {
                 self.is_probing = false;
                 if let State::Up { probe_at, .. } = &mut self.state {
                     *probe_at = now + self.config.probe_every;
                 }
             }
-            Asked::Follow(_)
-            | Asked::Unfollow
-            | Asked::Read(_)
-            | Asked::List(_)
-            | Asked::Publish(_)
-            | Asked::Cursors(_)
-            | Asked::Lookup
-            | Asked::Renew(_) => {}
+            PendingCall::Follow(_)
+            | PendingCall::Unfollow
+            | PendingCall::Read(_)
+            | PendingCall::List(_)
+            | PendingCall::Publish(_)
+            | PendingCall::Cursors(_)
+            | PendingCall::Lookup
+            | PendingCall::Renew(_) => {}
         }
-        Some(asked)
+        Some(pending)
     }
 
-    /// A call failed without losing the link: returns what it was for.
-    pub(crate) fn failed(&mut self, call: CallId) -> Option<Asked> {
-        let (until, asked) = self.calls.remove(&call)?;
+    /// Forgets a call that has failed without losing the link, and returns what it was for.
+    pub(crate) fn remove(&mut self, call: CallId) -> Option<PendingCall> {
+        let (until, pending) = self.calls.remove(&call)?;
         if let Some(until) = until {
             self.deadlines.remove(&(until, call));
         }
-        Some(asked)
+        Some(pending)
     }
 
     /// The link is lost: calls in flight are void, and it is reopened after a wait.
@@ -208,8 +208,11 @@ mod tests {
         let mut link = Link::new(config);
         assert!(link.start_opening(now) && !link.is_up());
         assert!(!link.start_opening(now), "it is being opened");
-        let call = link.call(now, Asked::Open);
-        assert!(matches!(link.answered(now, call), Some(Asked::Open)));
+        let call = link.call(now, PendingCall::Open);
+        assert!(matches!(
+            link.handle_answer(now, call),
+            Some(PendingCall::Open)
+        ));
         assert!(link.is_up());
         link
     }
@@ -218,16 +221,19 @@ mod tests {
     fn a_call_is_overdue_from_its_time_on_until_it_is_answered_or_has_failed() {
         let config = UplinkConfig::new(1);
         let mut link = up(at(1), &config);
-        let calls = [1, 2].map(|now| link.call(at(now), Asked::Publish(1)));
+        let calls = [1, 2].map(|now| link.call(at(now), PendingCall::Publish(1)));
         for (call, now) in calls.into_iter().zip([1, 2]) {
             let due = at(now) + config.call_timeout;
             assert!(!link.is_overdue(at(now)) && link.is_overdue(due));
             if call == calls[0] {
-                assert!(matches!(link.answered(due, call), Some(Asked::Publish(1))));
+                assert!(matches!(
+                    link.handle_answer(due, call),
+                    Some(PendingCall::Publish(1))
+                ));
             } else {
-                assert!(matches!(link.failed(call), Some(Asked::Publish(1))));
+                assert!(matches!(link.remove(call), Some(PendingCall::Publish(1))));
             }
-            assert!(link.answered(due, call).is_none() && link.failed(call).is_none());
+            assert!(link.handle_answer(due, call).is_none() && link.remove(call).is_none());
         }
         assert!(!link.is_overdue(at(1) + config.call_timeout * 2));
     }
@@ -236,16 +242,24 @@ mod tests {
     fn what_may_take_long_does_not_speak_against_a_link_as_soon_as_all_else() {
         let config = UplinkConfig::new(1);
         let mut link = up(at(1), &config);
-        let lookup = link.call(at(1), Asked::Lookup);
-        let list = link.call(at(2), Asked::List(Pattern::new("**").expect("a pattern")));
+        let lookup = link.call(at(1), PendingCall::Lookup);
+        let list = link.call(
+            at(2),
+            PendingCall::List(Pattern::new("**").expect("a pattern")),
+        );
         let time = config.listing_timeout();
         let due = at(2) + time;
         assert!(!link.is_overdue(at(1) + time) && link.is_overdue(due));
-        let probe = link.call(at(3), Asked::Probe);
+        let probe = link.call(at(3), PendingCall::Probe);
         assert!(link.is_overdue(at(3) + config.call_timeout));
-        assert!(link.answered(due, probe).is_some() && link.answered(due, list).is_some());
+        assert!(
+            link.handle_answer(due, probe).is_some() && link.handle_answer(due, list).is_some()
+        );
         assert!(!link.is_overdue(due + time * 100));
-        assert!(matches!(link.answered(due, lookup), Some(Asked::Lookup)));
+        assert!(matches!(
+            link.handle_answer(due, lookup),
+            Some(PendingCall::Lookup)
+        ));
     }
 
     #[test]
@@ -257,9 +271,9 @@ mod tests {
             assert_eq!(link.poll_timeout(), Some(due));
             assert!(!link.start_probing(at(1)) && link.start_probing(due));
             assert!(!link.start_probing(due), "one is under way");
-            let call = link.call(due, Asked::Probe);
+            let call = link.call(due, PendingCall::Probe);
             assert_eq!(link.poll_timeout(), Some(due + config.call_timeout));
-            assert!(link.answered(due + JUST, call).is_some());
+            assert!(link.handle_answer(due + JUST, call).is_some());
             due = due + JUST + config.probe_every;
         }
     }
@@ -270,17 +284,17 @@ mod tests {
         let mut link = up(at(1), &config);
         let late = at(1) + config.probe_every;
         assert!(link.start_probing(late));
-        let probe = link.call(late, Asked::Probe);
+        let probe = link.call(late, PendingCall::Probe);
         link.lose(late);
-        assert!(!link.is_up() && link.answered(late, probe).is_none());
+        assert!(!link.is_up() && link.handle_answer(late, probe).is_none());
         let again = link.poll_timeout().unwrap();
         assert!(again <= late + config.backoff_base);
         link.lose(again);
         assert_eq!(link.poll_timeout(), Some(again), "it was lost before");
         assert!(!link.start_opening(at(1)) && link.start_opening(again));
         assert_eq!(link.poll_timeout(), None, "its call is yet to be made");
-        let open = link.call(again, Asked::Open);
-        assert!(open > probe && link.answered(again, open).is_some());
+        let open = link.call(again, PendingCall::Open);
+        assert!(open > probe && link.handle_answer(again, open).is_some());
         assert!(link.start_probing(again + config.probe_every));
     }
 
@@ -289,8 +303,8 @@ mod tests {
         link.lose(now);
         let again = link.poll_timeout().unwrap();
         assert!(again > now && link.start_opening(again));
-        let call = link.call(again, Asked::Open);
-        assert!(link.answered(again, call).is_some());
+        let call = link.call(again, PendingCall::Open);
+        assert!(link.handle_answer(again, call).is_some());
         again
     }
 

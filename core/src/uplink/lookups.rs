@@ -18,10 +18,10 @@ pub type Found<P> = Arc<[Excerpt<P>]>;
 /// The lookups of one hub. Each request has a ticket, with which the result is returned.
 #[derive(Debug)]
 pub(crate) struct Lookups<P> {
-    /// The tickets of the waiting requests, by number, which is also the order of their deadlines: all may wait equally
+    /// The deadlines and tickets of the waiting requests, by number, which is also the order of their deadlines: all may wait equally
     /// long.
-    askers: BTreeMap<u64, (Instant, u64)>,
-    last_asker: u64,
+    requests: BTreeMap<u64, (Instant, u64)>,
+    last_request: u64,
     /// The lookups to make, in order, and the requests that wait for each. Listings have a queue of their own: they
     /// take long, and what they find takes up memory, so fewer of them are in flight, and no other lookup waits for
     /// them.
@@ -29,14 +29,14 @@ pub(crate) struct Lookups<P> {
     listings: VecDeque<Lookup>,
     waiting: BTreeMap<Key, Vec<u64>>,
     /// How many requests are in `waiting`, including those that have been given up.
-    listed: usize,
-    under_way: BTreeMap<CallId, UnderWay>,
-    done: VecDeque<(u64, Result<Found<P>, LookupError>)>,
+    waiting_count: usize,
+    in_flight: BTreeMap<CallId, InFlight>,
+    results: VecDeque<(u64, Result<Found<P>, LookupError>)>,
     config: UplinkConfig,
 }
 
 /// Fewer entries aren't worth cleaning up.
-const LISTED_MIN: usize = 64;
+const WAITING_MIN: usize = 64;
 
 /// Lookups with equal keys are the same.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,9 +48,9 @@ enum Key {
 
 /// A lookup in flight.
 #[derive(Debug)]
-struct UnderWay {
+struct InFlight {
     lookup: Lookup,
-    askers: Vec<u64>,
+    requests: Vec<u64>,
     /// When it is given up, and its place goes to the next one.
     until: Instant,
 }
@@ -58,14 +58,14 @@ struct UnderWay {
 impl<P> Lookups<P> {
     pub(crate) fn new(config: &UplinkConfig) -> Self {
         Self {
-            askers: BTreeMap::new(),
-            last_asker: 0,
+            requests: BTreeMap::new(),
+            last_request: 0,
             reads: VecDeque::new(),
             listings: VecDeque::new(),
             waiting: BTreeMap::new(),
-            listed: 0,
-            under_way: BTreeMap::new(),
-            done: VecDeque::new(),
+            waiting_count: 0,
+            in_flight: BTreeMap::new(),
+            results: VecDeque::new(),
             config: config.clone(),
         }
     }
@@ -73,17 +73,18 @@ impl<P> Lookups<P> {
     /// Queues a lookup. It joins an equal one that is queued, but not one in flight, which may miss what was published
     /// since.
     pub(crate) fn push(&mut self, now: Instant, ticket: u64, lookup: Lookup) {
-        if self.askers.len() >= self.config.lookups_max {
-            self.done.push_back((ticket, Err(LookupError::Unavailable)));
+        if self.requests.len() >= self.config.lookups_max {
+            self.results
+                .push_back((ticket, Err(LookupError::Unavailable)));
             return;
         }
-        self.last_asker += 1;
+        self.last_request += 1;
         let until = now + self.config.lookup_patience;
-        self.askers.insert(self.last_asker, (until, ticket));
+        self.requests.insert(self.last_request, (until, ticket));
         let waiting = self.waiting.entry(key(&lookup)).or_default();
         let is_new = waiting.is_empty();
-        waiting.push(self.last_asker);
-        self.listed += 1;
+        waiting.push(self.last_request);
+        self.waiting_count += 1;
         if is_new {
             self.queue_of(&lookup).push_back(lookup);
         }
@@ -97,22 +98,25 @@ impl<P> Lookups<P> {
         }
     }
 
-    /// The next lookup to make, unless the limit in flight is reached. Register its call with [`Lookups::begun`].
+    /// The next lookup to make, unless the limit in flight is reached. Register its call with [`Lookups::handle_begun`].
     pub(crate) fn next(&mut self) -> Option<(Lookup, Vec<u64>)> {
         loop {
             let lookup = self.take_next()?;
-            let askers = self.waiting.remove(&key(&lookup)).unwrap_or_default();
-            self.listed -= askers.len();
-            if askers.iter().any(|asker| self.askers.contains_key(asker)) {
-                return Some((lookup, askers));
+            let requests = self.waiting.remove(&key(&lookup)).unwrap_or_default();
+            self.waiting_count -= requests.len();
+            if requests
+                .iter()
+                .any(|request| self.requests.contains_key(request))
+            {
+                return Some((lookup, requests));
             }
         }
     }
 
     fn take_next(&mut self) -> Option<Lookup> {
-        let under_way = self.under_way.values();
-        let listings = under_way.filter(|it| it.lookup.is_listing()).count();
-        let reads = self.under_way.len() - listings;
+        let in_flight = self.in_flight.values();
+        let listings = in_flight.filter(|it| it.lookup.is_listing()).count();
+        let reads = self.in_flight.len() - listings;
         if reads < self.config.lookups_at_once
             && let Some(read) = self.reads.pop_front()
         {
@@ -122,31 +126,33 @@ impl<P> Lookups<P> {
         may_list.then(|| self.listings.pop_front()).flatten()
     }
 
-    pub(crate) fn begun(
+    /// The call of a lookup from [`Lookups::next`] was made.
+    pub(crate) fn handle_begun(
         &mut self,
         now: Instant,
         call: CallId,
-        (lookup, askers): (Lookup, Vec<u64>),
+        lookup: Lookup,
+        requests: Vec<u64>,
     ) {
         let until = now + lookup.timeout(&self.config);
-        let under_way = UnderWay {
+        let in_flight = InFlight {
             lookup,
-            askers,
+            requests,
             until,
         };
-        self.under_way.insert(call, under_way);
+        self.in_flight.insert(call, in_flight);
     }
 
     /// The result of a call.
     pub(crate) fn handle_found(&mut self, call: CallId, found: Vec<Excerpt<P>>) {
-        let Some(UnderWay { askers, .. }) = self.under_way.remove(&call) else {
+        let Some(InFlight { requests, .. }) = self.in_flight.remove(&call) else {
             return;
         };
         let known = |excerpt: &Excerpt<P>| excerpt.position.epoch > 0;
         let found: Found<P> = found.into_iter().filter(known).collect();
-        for asker in askers {
-            if let Some((_, ticket)) = self.askers.remove(&asker) {
-                self.done.push_back((ticket, Ok(Arc::clone(&found))));
+        for request in requests {
+            if let Some((_, ticket)) = self.requests.remove(&request) {
+                self.results.push_back((ticket, Ok(Arc::clone(&found))));
             }
         }
     }
@@ -157,18 +163,18 @@ impl<P> Lookups<P> {
     }
 
     fn fail(&mut self, call: CallId, error: LookupError) {
-        let under_way = self.under_way.remove(&call);
-        for asker in under_way.into_iter().flat_map(|it| it.askers) {
-            if let Some((_, ticket)) = self.askers.remove(&asker) {
-                self.done.push_back((ticket, Err(error)));
+        let in_flight = self.in_flight.remove(&call);
+        for request in in_flight.into_iter().flat_map(|it| it.requests) {
+            if let Some((_, ticket)) = self.requests.remove(&request) {
+                self.results.push_back((ticket, Err(error)));
             }
         }
     }
 
     /// Returns the next call that has taken too long. It is given up, and its place goes to the next one.
     pub(crate) fn next_overdue(&mut self, now: Instant) -> Option<CallId> {
-        let mut under_way = self.under_way.iter();
-        let (call, _) = under_way.find(|(_, it)| it.until <= now)?;
+        let mut in_flight = self.in_flight.iter();
+        let (call, _) = in_flight.find(|(_, it)| it.until <= now)?;
         let call = *call;
         self.fail(call, LookupError::Unavailable);
         Some(call)
@@ -176,15 +182,17 @@ impl<P> Lookups<P> {
 
     /// The link is lost: lookups that were in flight are made again, before all others.
     pub(crate) fn handle_lost(&mut self) {
-        while let Some((_, under_way)) = self.under_way.pop_last() {
-            let UnderWay {
-                lookup, mut askers, ..
-            } = under_way;
+        while let Some((_, in_flight)) = self.in_flight.pop_last() {
+            let InFlight {
+                lookup,
+                mut requests,
+                ..
+            } = in_flight;
             let waiting = self.waiting.entry(key(&lookup)).or_default();
             let is_new = waiting.is_empty();
-            self.listed += askers.len();
-            askers.append(waiting);
-            *waiting = askers;
+            self.waiting_count += requests.len();
+            requests.append(waiting);
+            *waiting = requests;
             if is_new {
                 self.queue_of(&lookup).push_front(lookup);
             }
@@ -193,13 +201,14 @@ impl<P> Lookups<P> {
 
     /// Gives up requests that have waited too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(first) = self.askers.first_entry()
+        while let Some(first) = self.requests.first_entry()
             && first.get().0 <= now
         {
             let (_, ticket) = first.remove();
-            self.done.push_back((ticket, Err(LookupError::Unavailable)));
+            self.results
+                .push_back((ticket, Err(LookupError::Unavailable)));
         }
-        if self.listed > LISTED_MIN + 2 * self.askers.len() {
+        if self.waiting_count > WAITING_MIN + 2 * self.requests.len() {
             self.forget_given_up();
         }
     }
@@ -207,29 +216,29 @@ impl<P> Lookups<P> {
     /// Removes requests that were given up, because nothing else does while the link is lost. It runs when most have
     /// been given up, so the cost for each is small.
     fn forget_given_up(&mut self) {
-        let (askers, mut listed) = (&self.askers, 0);
+        let (requests, mut waiting_count) = (&self.requests, 0);
         self.waiting.retain(|_, waiting| {
-            waiting.retain(|asker| askers.contains_key(asker));
-            listed += waiting.len();
+            waiting.retain(|request| requests.contains_key(request));
+            waiting_count += waiting.len();
             !waiting.is_empty()
         });
         let waiting = &self.waiting;
         for queue in [&mut self.reads, &mut self.listings] {
             queue.retain(|lookup| waiting.contains_key(&key(lookup)));
         }
-        self.listed = listed;
+        self.waiting_count = waiting_count;
     }
 
     /// The next result, with its ticket.
     pub(crate) fn poll_found(&mut self) -> Option<(u64, Result<Found<P>, LookupError>)> {
-        self.done.pop_front()
+        self.results.pop_front()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let askers = self.askers.first_key_value();
-        let given_up = askers.map(|(_, (until, _))| *until);
+        let requests = self.requests.first_key_value();
+        let given_up = requests.map(|(_, (until, _))| *until);
         // There are a few of them at most.
-        let overdue = self.under_way.values().map(|it| it.until);
+        let overdue = self.in_flight.values().map(|it| it.until);
         overdue.chain(given_up).min()
     }
 }
@@ -296,19 +305,19 @@ mod tests {
             let pattern = Pattern::new(&name).unwrap();
             lookups.push(now, ticket, Lookup::Latest(pattern));
         }
-        assert!(lookups.askers.len() <= 11, "{}", lookups.askers.len());
-        let listed: usize = lookups.waiting.values().map(Vec::len).sum();
-        assert_eq!(listed, lookups.listed);
-        assert!(listed <= LISTED_MIN + 23, "{listed}");
-        assert!(lookups.reads.len() <= listed);
+        assert!(lookups.requests.len() <= 11, "{}", lookups.requests.len());
+        let waiting_count: usize = lookups.waiting.values().map(Vec::len).sum();
+        assert_eq!(waiting_count, lookups.waiting_count);
+        assert!(waiting_count <= WAITING_MIN + 23, "{waiting_count}");
+        assert!(lookups.reads.len() <= waiting_count);
         let mut found = 0;
-        while let Some((lookup, askers)) = lookups.next() {
+        while let Some((lookup, requests)) = lookups.next() {
             found += 1;
             let call = found;
-            lookups.begun(now, call, (lookup, askers));
+            lookups.handle_begun(now, call, lookup, requests);
             lookups.handle_found(call, Vec::new());
         }
-        assert_eq!((lookups.listed, lookups.reads.len()), (0, 0));
-        assert!(lookups.askers.is_empty() && lookups.waiting.is_empty());
+        assert_eq!((lookups.waiting_count, lookups.reads.len()), (0, 0));
+        assert!(lookups.requests.is_empty() && lookups.waiting.is_empty());
     }
 }

@@ -16,19 +16,19 @@ use crate::time::Instant;
 /// The queue of one hub. `T` identifies the publisher that the result goes to.
 #[derive(Debug)]
 pub(crate) struct Publishes<P, T> {
-    /// In the order of their deadlines. The first `under_way` of them are in the call in flight.
-    queue: VecDeque<Waiting<P, T>>,
-    under_way: usize,
+    /// In the order of their deadlines. The first `in_flight` of them are in the call in flight.
+    queue: VecDeque<QueuedPublish<P, T>>,
+    in_flight: usize,
     /// The sizes of the next batches, the next one last: the parts of batches of which something was refused.
     parts: Vec<usize>,
     bytes: usize,
     keys: Random,
-    done: VecDeque<(T, Result<Position, PublishError>)>,
+    results: VecDeque<(T, Result<Position, PublishError>)>,
     config: UplinkConfig,
 }
 
 #[derive(Debug)]
-struct Waiting<P, T> {
+struct QueuedPublish<P, T> {
     /// `None` once it was given up while a call may still contain it.
     origin: Option<T>,
     request: PublishRequest<P>,
@@ -42,11 +42,11 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
     pub(crate) fn new(config: &UplinkConfig) -> Self {
         Self {
             queue: VecDeque::new(),
-            under_way: 0,
+            in_flight: 0,
             parts: Vec::new(),
             bytes: 0,
             keys: Random::new(!config.seed),
-            done: VecDeque::new(),
+            results: VecDeque::new(),
             config: config.clone(),
         }
     }
@@ -57,7 +57,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         if self.queue.len() >= self.config.publishes_max
             || self.bytes + bytes > self.config.publish_bytes_max
         {
-            self.done
+            self.results
                 .push_back((origin, Err(PublishError::Unavailable)));
             return;
         }
@@ -65,7 +65,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
             request.id = Some(self.new_key());
         }
         self.bytes += bytes;
-        self.queue.push_back(Waiting {
+        self.queue.push_back(QueuedPublish {
             origin: Some(origin),
             request,
             until: now + self.config.publish_patience,
@@ -81,7 +81,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
     /// The next batch, unless one is in flight.
     pub(crate) fn next_batch(&mut self) -> Option<Vec<PublishRequest<P>>> {
         self.drop_given_up();
-        if self.under_way > 0 || self.queue.is_empty() {
+        if self.in_flight > 0 || self.queue.is_empty() {
             return None;
         }
         let mut batch = Vec::new();
@@ -96,14 +96,14 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
             waiting.was_sent = true;
             batch.push(waiting.request.clone());
         }
-        self.under_way = batch.len();
+        self.in_flight = batch.len();
         Some(batch)
     }
 
     /// Removes publications that were given up. A publisher that was told that nothing is stored must be right, so what
     /// a call contains stays until the call is answered.
     fn drop_given_up(&mut self) {
-        while self.under_way == 0
+        while self.in_flight == 0
             && let Some(first) = self.queue.front()
             && first.origin.is_none()
         {
@@ -111,7 +111,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         }
     }
 
-    fn pop_first(&mut self) -> Option<Waiting<P, T>> {
+    fn pop_first(&mut self) -> Option<QueuedPublish<P, T>> {
         let first = self.queue.pop_front()?;
         self.bytes -= first.request.payload.size();
         if let Some(part) = self.parts.last_mut() {
@@ -125,7 +125,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
 
     /// The results of the batch.
     pub(crate) fn handle_results(&mut self, results: Vec<Result<Position, PublishError>>) {
-        self.under_way = 0;
+        self.in_flight = 0;
         for result in results {
             self.finish_first(result);
         }
@@ -135,16 +135,16 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
         if let Some(waiting) = self.pop_first()
             && let Some(origin) = waiting.origin
         {
-            self.done.push_back((origin, result));
+            self.results.push_back((origin, result));
         }
     }
 
     /// The batch failed: what may wait is repeated in the next one.
     pub(crate) fn handle_failure(&mut self, failure: UplinkFailure) {
-        let under_way = core::mem::take(&mut self.under_way);
+        let in_flight = core::mem::take(&mut self.in_flight);
         match failure {
             UplinkFailure::Full => {
-                for _ in 0..under_way {
+                for _ in 0..in_flight {
                     let is_uncertain = self.queue.front().is_some_and(|first| first.is_uncertain);
                     self.finish_first(Err(if is_uncertain {
                         PublishError::Unconfirmed
@@ -154,17 +154,17 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 }
             }
             UplinkFailure::Lost => {
-                for waiting in self.queue.iter_mut().take(under_way) {
+                for waiting in self.queue.iter_mut().take(in_flight) {
                     waiting.is_uncertain = true;
                 }
                 self.drop_given_up();
             }
             // Its content was refused in earlier calls, too, so none of them has stored it.
-            UplinkFailure::Refused if under_way == 1 => {
+            UplinkFailure::Refused if in_flight == 1 => {
                 self.finish_first(Err(PublishError::Refused));
             }
             UplinkFailure::Refused => {
-                self.split(under_way);
+                self.split(in_flight);
                 self.drop_given_up();
             }
         }
@@ -195,7 +195,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
                 PublishError::Unavailable
             };
             if let Some(origin) = waiting.origin.take() {
-                self.done.push_back((origin, Err(error)));
+                self.results.push_back((origin, Err(error)));
             }
         }
         self.drop_given_up();
@@ -208,7 +208,7 @@ impl<P: Payload + Clone, T> Publishes<P, T> {
 
     /// The next result, with its publisher.
     pub(crate) fn poll_result(&mut self) -> Option<(T, Result<Position, PublishError>)> {
-        self.done.pop_front()
+        self.results.pop_front()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -13,7 +13,7 @@ use crate::protocol::TopicPosition;
 use crate::publication::{Position, Publication};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use crate::uplink::{Asked, CallId, UplinkCall};
+use crate::uplink::{CallId, PendingCall, UplinkCall};
 
 #[derive(Debug)]
 pub(super) struct CatchUp<P> {
@@ -181,12 +181,12 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             catch_up.is_overfull = false;
             let since = catch_up.since;
             self.reading += 1;
-            let asked = Asked::Read(topic.clone());
+            let pending = PendingCall::Read(topic.clone());
             let read = UplinkCall::Read {
                 topic: topic.clone(),
                 since,
             };
-            let call = self.call(now, asked, read);
+            let call = self.call(now, pending, read);
             if let Some(catch_up) = self.catch_ups.get_mut(&topic) {
                 catch_up.stage = Stage::Reading(Some(call));
             }
@@ -235,8 +235,8 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
                 catch_up.was_renewed = true;
                 catch_up.stage = Stage::Renewing;
                 let topic = topic.clone();
-                let asked = Asked::Renew(topic.clone());
-                self.call(now, asked, UplinkCall::Renew { topic, epoch });
+                let pending = PendingCall::Renew(topic.clone());
+                self.call(now, pending, UplinkCall::Renew { topic, epoch });
                 return;
             }
         }

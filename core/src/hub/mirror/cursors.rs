@@ -11,13 +11,13 @@ use crate::protocol::TopicPosition;
 use crate::publication::Position;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use crate::uplink::{Asked, UplinkCall};
+use crate::uplink::{PendingCall, UplinkCall};
 
 /// One batch of calls is in flight at a time, so that none overtakes another.
 #[derive(Debug)]
 pub(super) enum CursorBatch {
     None,
-    Asked,
+    InFlight,
     Answered(Vec<CursorAnswer>),
     Lost,
 }
@@ -36,9 +36,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     /// Requests a batch. The link must be up, and [`Mirror::poll_cursors`] must have returned the result of the
     /// previous batch.
     pub(in crate::hub) fn ask_cursors(&mut self, now: Instant, calls: Vec<CursorCall>) {
-        let asked = Asked::Cursors(calls.len());
-        self.cursors = CursorBatch::Asked;
-        self.call(now, asked, UplinkCall::Cursors(calls));
+        let pending = PendingCall::Cursors(calls.len());
+        self.cursors = CursorBatch::InFlight;
+        self.call(now, pending, UplinkCall::Cursors(calls));
     }
 
     /// The result of the last batch; `Some(None)` if it was lost with the link.
@@ -46,7 +46,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         match core::mem::replace(&mut self.cursors, CursorBatch::None) {
             CursorBatch::Answered(answers) => Some(Some(answers)),
             CursorBatch::Lost => Some(None),
-            before @ (CursorBatch::None | CursorBatch::Asked) => {
+            before @ (CursorBatch::None | CursorBatch::InFlight) => {
                 self.cursors = before;
                 None
             }
@@ -54,7 +54,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     pub(super) fn lose_cursors(&mut self) {
-        if matches!(self.cursors, CursorBatch::Asked) {
+        if matches!(self.cursors, CursorBatch::InFlight) {
             self.cursors = CursorBatch::Lost;
         }
     }

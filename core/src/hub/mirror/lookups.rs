@@ -3,7 +3,7 @@
 use super::Mirror;
 use crate::payload::Payload;
 use crate::time::Instant;
-use crate::uplink::{Asked, Found, Lookup, LookupError, UplinkCall};
+use crate::uplink::{Found, Lookup, LookupError, PendingCall, UplinkCall};
 
 impl<P: Payload + Clone, T> Mirror<P, T> {
     /// Looks topics up where they live; [`Mirror::poll_found`] returns the result.
@@ -18,10 +18,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     }
 
     pub(super) fn look_up_next(&mut self, now: Instant) {
-        while let Some(asked) = self.lookups.next() {
-            let call = asked.0.call();
-            let call = self.call(now, Asked::Lookup, call);
-            self.lookups.begun(now, call, asked);
+        while let Some((lookup, requests)) = self.lookups.next() {
+            let call = self.call(now, PendingCall::Lookup, lookup.call());
+            self.lookups.handle_begun(now, call, lookup, requests);
         }
     }
 
@@ -29,7 +28,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     pub(super) fn give_up_lookups(&mut self, now: Instant) {
         self.lookups.handle_timeout(now);
         while let Some(call) = self.lookups.next_overdue(now) {
-            self.link.failed(call);
+            self.link.remove(call);
             self.calls.push_back((call, UplinkCall::GiveUp));
         }
     }
