@@ -10,7 +10,7 @@ use super::message::{PresenceBody, PresenceMessage};
 use super::own::Own;
 use super::peer::{Peer, Status};
 use super::section::Entry;
-use super::view::{Told, View};
+use super::view::{Changes, View};
 use super::{
     Key, KeyChange, NodeId, PresenceDiff, PresenceId, PresenceState, Roster, TrackError, TrackId,
     TrackerConfig,
@@ -59,7 +59,7 @@ pub struct Tracker<M> {
     view: View<M>,
     link: Link,
     /// When changes were last sent.
-    told_at: Option<Instant>,
+    flushed_at: Option<Instant>,
     /// At most the earliest deadline of the peers.
     peers_due: Option<Instant>,
     output: VecDeque<PresenceOutput<M>>,
@@ -71,7 +71,7 @@ enum Link {
     Alone,
     Linked {
         /// The clock up to which changes were sent to the others.
-        told: u64,
+        sent: u64,
         /// The clock after which changes have to be sent to them, even if there are none.
         owed: Option<u64>,
         heartbeat_at: Instant,
@@ -89,7 +89,7 @@ impl<M: Payload + Clone> Tracker<M> {
             peers: BTreeMap::new(),
             view: View::new(),
             link: Link::Alone,
-            told_at: None,
+            flushed_at: None,
             peers_due: None,
             output: VecDeque::new(),
         }
@@ -184,8 +184,8 @@ impl<M: Payload + Clone> Tracker<M> {
     /// The state of a topic, for a new watcher. Diffs emitted from now on continue it; those already among the outputs
     /// are only for earlier watchers.
     pub fn handle_watch(&mut self, topic: &Topic) -> PresenceState<M> {
-        if let Some(told) = self.view.tell(topic) {
-            self.tell(told);
+        if let Some(changes) = self.view.take(topic) {
+            self.report(changes);
         }
         let roster = self.view.roster(topic);
         PresenceState {
@@ -210,44 +210,48 @@ impl<M: Payload + Clone> Tracker<M> {
 
     /// Sends what has changed, unless something was sent just now.
     fn settle(&mut self, now: Instant) {
-        if self.has_changes() && self.told_at.is_none_or(|at| at + self.config.gather <= now) {
+        if self.has_changes()
+            && self
+                .flushed_at
+                .is_none_or(|at| at + self.config.gather <= now)
+        {
             self.flush(now);
         }
     }
 
     fn has_changes(&self) -> bool {
-        let is_untold = match self.link {
-            Link::Linked { told, owed, .. } => owed.is_some() || told < self.own.clock(),
+        let is_unsent = match self.link {
+            Link::Linked { sent, owed, .. } => owed.is_some() || sent < self.own.clock(),
             Link::Alone | Link::Over => false,
         };
-        is_untold || self.view.has_changes()
+        is_unsent || self.view.has_changes()
     }
 
     fn flush(&mut self, now: Instant) {
-        self.told_at = Some(now);
-        while let Some(told) = self.view.tell_next() {
-            self.tell(told);
+        self.flushed_at = Some(now);
+        while let Some(changes) = self.view.take_next() {
+            self.report(changes);
         }
-        let Link::Linked { told, owed, .. } = self.link else {
+        let Link::Linked { sent, owed, .. } = self.link else {
             return;
         };
         let clock = self.own.clock();
-        if owed.is_none() && told == clock {
+        if owed.is_none() && sent == clock {
             return;
         }
-        let since = owed.map_or(told, |owed| owed.min(told));
+        let since = owed.map_or(sent, |owed| owed.min(sent));
         let bytes_max = self.config.limits.message_bytes_max;
         for part in self.own.parts(since, bytes_max) {
             self.send(PresenceBody::Part(part));
         }
         self.link = Link::Linked {
-            told: clock,
+            sent: clock,
             owed: None,
             heartbeat_at: now + self.config.heartbeat,
         };
     }
 
-    fn tell(&mut self, (diff, changes): Told<M>) {
+    fn report(&mut self, (diff, changes): Changes<M>) {
         let diff = Arc::new(diff);
         self.output
             .push_back(PresenceOutput::Diff { diff, changes });
@@ -274,8 +278,8 @@ impl<M: Payload + Clone> Tracker<M> {
             Link::Linked { heartbeat_at, .. } => Some(heartbeat_at),
             Link::Alone | Link::Over => None,
         };
-        let told_at = self.told_at.filter(|_| self.has_changes());
-        let gathered = told_at.map(|at| at + self.config.gather);
+        let flushed_at = self.flushed_at.filter(|_| self.has_changes());
+        let gathered = flushed_at.map(|at| at + self.config.gather);
         let deadlines = [heartbeat, gathered, self.peers_due];
         deadlines.into_iter().flatten().min()
     }

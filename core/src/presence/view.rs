@@ -1,4 +1,4 @@
-//! The presences of all nodes that are up, by topic: what watchers were told, and what they have yet to be told.
+//! The presences of all nodes that are up, by topic: what watchers know, and the changes that they have yet to get.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -9,7 +9,8 @@ use crate::topic::Topic;
 
 #[derive(Debug)]
 pub(super) struct View<M> {
-    told: BTreeMap<Topic, Roster<M>>,
+    /// What watchers know.
+    reported: BTreeMap<Topic, Roster<M>>,
     /// What has changed since then. Topics without changes have no entry.
     pending: BTreeMap<Topic, Pending<M>>,
 }
@@ -20,13 +21,13 @@ struct Pending<M> {
     leaves: BTreeSet<Absent>,
 }
 
-/// What watchers of a topic are told.
-pub(super) type Told<M> = (PresenceDiff<M>, Vec<KeyChange<M>>);
+/// The changes of a topic, as watchers get them.
+pub(super) type Changes<M> = (PresenceDiff<M>, Vec<KeyChange<M>>);
 
 impl<M: Clone> View<M> {
     pub(super) const fn new() -> Self {
         Self {
-            told: BTreeMap::new(),
+            reported: BTreeMap::new(),
             pending: BTreeMap::new(),
         }
     }
@@ -66,18 +67,18 @@ impl<M: Clone> View<M> {
     }
 
     /// Takes the changes of the first topic that has any.
-    pub(super) fn tell_next(&mut self) -> Option<Told<M>> {
+    pub(super) fn take_next(&mut self) -> Option<Changes<M>> {
         let (topic, pending) = self.pending.pop_first()?;
         Some(self.note(topic, pending))
     }
 
     /// Takes the changes of a topic.
-    pub(super) fn tell(&mut self, topic: &Topic) -> Option<Told<M>> {
+    pub(super) fn take(&mut self, topic: &Topic) -> Option<Changes<M>> {
         let (topic, pending) = self.pending.remove_entry(topic)?;
         Some(self.note(topic, pending))
     }
 
-    fn note(&mut self, topic: Topic, pending: Pending<M>) -> Told<M> {
+    fn note(&mut self, topic: Topic, pending: Pending<M>) -> Changes<M> {
         let joins = pending.joins.into_iter();
         let diff = PresenceDiff {
             topic,
@@ -86,33 +87,33 @@ impl<M: Clone> View<M> {
                 .collect(),
             leaves: pending.leaves.into_iter().collect(),
         };
-        let roster = self.told.entry(diff.topic.clone()).or_default();
+        let roster = self.reported.entry(diff.topic.clone()).or_default();
         let changes = roster.handle_diff(&diff);
         if roster.is_empty() {
-            self.told.remove(&diff.topic);
+            self.reported.remove(&diff.topic);
         }
         (diff, changes)
     }
 
-    /// What the watchers of a topic were told; `None` if nobody is present.
+    /// Who is present in a topic as its watchers know it; `None` if nobody is present.
     pub(super) fn roster(&self, topic: &Topic) -> Option<&Roster<M>> {
-        self.told.get(topic)
+        self.reported.get(topic)
     }
 
-    /// The number of metas of a topic, including those that watchers have not been told of.
+    /// The number of metas of a topic, including those that watchers do not know of yet.
     pub(super) fn metas(&self, topic: &Topic) -> usize {
-        let told = self.told.get(topic).map_or(0, Roster::metas_len);
+        let reported = self.reported.get(topic).map_or(0, Roster::metas_len);
         match self.pending.get(topic) {
-            Some(pending) => told + pending.joins.len() - pending.leaves.len(),
-            None => told,
+            Some(pending) => reported + pending.joins.len() - pending.leaves.len(),
+            None => reported,
         }
     }
 
-    /// The numbers of topics and metas that watchers were told of.
+    /// The numbers of topics and metas that watchers know of.
     pub(super) fn counts(&self) -> (usize, usize) {
         (
-            self.told.len(),
-            self.told.values().map(Roster::metas_len).sum(),
+            self.reported.len(),
+            self.reported.values().map(Roster::metas_len).sum(),
         )
     }
 }

@@ -1,7 +1,7 @@
 //! One node's tracker of a piece of work.
 
 mod nodes;
-mod telling;
+mod publishing;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,7 +18,7 @@ use crate::lifecycle::EndReason;
 use crate::presence::{Key, NodeId};
 use crate::time::Instant;
 use nodes::{Link, Peer};
-use telling::Gates;
+use publishing::Gates;
 
 /// What a tracker's host must do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Tracker {
     peers: BTreeMap<NodeId, Peer>,
     link: Link,
     /// When changes were last sent to other nodes.
-    told_at: Option<Instant>,
+    sent_at: Option<Instant>,
     gates: Gates,
     output: VecDeque<ProgressOutput>,
 }
@@ -68,7 +68,7 @@ impl Tracker {
             heard_at: BTreeMap::new(),
             peers: BTreeMap::new(),
             link: Link::Alone,
-            told_at: None,
+            sent_at: None,
             output: VecDeque::new(),
         }
     }
@@ -186,8 +186,8 @@ impl Tracker {
 
     /// Sends to nodes, and publishes, what is due.
     fn settle(&mut self, now: Instant) {
-        self.tell_nodes(now);
-        self.tell_world(now);
+        self.send_changes(now);
+        self.publish_due(now);
     }
 
     fn send(&mut self, body: ProgressBody) {
@@ -249,7 +249,7 @@ impl Tracker {
     pub const fn is_told(&self) -> bool {
         match &self.link {
             Link::Alone | Link::Over => true,
-            Link::Linked { told, .. } => *told == self.version,
+            Link::Linked { sent, .. } => *sent == self.version,
         }
     }
 }

@@ -12,14 +12,14 @@ use crate::time::Instant;
 impl<M: Payload + Clone> Tracker<M> {
     /// The link to the other nodes is up, for the first time or again.
     pub fn handle_linked(&mut self, now: Instant) {
-        let told = match self.link {
+        let sent = match self.link {
             Link::Alone => 0,
-            Link::Linked { told, .. } => told,
+            Link::Linked { sent, .. } => sent,
             Link::Over => return,
         };
         self.link = Link::Linked {
-            told,
-            owed: Some(told),
+            sent,
+            owed: Some(sent),
             heartbeat_at: now + self.config.heartbeat,
         };
         self.send(PresenceBody::Hello);
@@ -153,8 +153,8 @@ impl<M: Payload + Clone> Tracker<M> {
 
     /// Notes that the others have to be sent the changes after `since`, and at least a sign of life.
     pub(super) fn owe(&mut self, since: u64) {
-        if let Link::Linked { told, owed, .. } = &mut self.link {
-            let since = since.min(*told);
+        if let Link::Linked { sent, owed, .. } = &mut self.link {
+            let since = since.min(*sent);
             *owed = Some(owed.map_or(since, |owed| owed.min(since)));
         }
     }

@@ -14,9 +14,9 @@ pub(super) enum Link {
     Alone,
     Linked {
         /// The version of this node's changes that was sent to the others.
-        told: u64,
+        sent: u64,
         /// The version of this node's share that was sent to the others, unless something was lost.
-        told_share: u64,
+        sent_share: u64,
         /// Whether something has to be sent to them, even if it is nothing new.
         is_owed: bool,
         heartbeat_at: Instant,
@@ -37,14 +37,14 @@ pub(super) struct Peer {
 impl Tracker {
     /// The link to the other nodes is up, for the first time or again.
     pub fn handle_linked(&mut self, now: Instant) {
-        let told = match self.link {
+        let sent = match self.link {
             Link::Alone => 0,
-            Link::Linked { told, .. } => told,
+            Link::Linked { sent, .. } => sent,
             Link::Over => return,
         };
         self.link = Link::Linked {
-            told,
-            told_share: 0,
+            sent,
+            sent_share: 0,
             is_owed: true,
             heartbeat_at: now + self.config.heartbeat,
         };
@@ -149,12 +149,12 @@ impl Tracker {
         for (node, version) in self.tally.known() {
             let since = theirs.get(&node).copied().unwrap_or(0);
             if since < version {
-                self.tell_share(node, since);
+                self.send_share(node, since);
             }
         }
     }
 
-    fn tell_share(&mut self, node: NodeId, since: u64) {
+    fn send_share(&mut self, node: NodeId, since: u64) {
         let sessions_max = self.config.limits.message_sessions_max;
         for tally in self.tally.parts(node, since, sessions_max) {
             let known = self.tally.known();
@@ -165,19 +165,19 @@ impl Tracker {
     /// Notes that all of this node's share has to be sent.
     const fn owe_everything(&mut self) {
         if let Link::Linked {
-            told_share,
+            sent_share,
             is_owed,
             ..
         } = &mut self.link
         {
-            *told_share = 0;
+            *sent_share = 0;
             *is_owed = true;
         }
     }
 
     /// Sends this node's changes to the others, unless something was sent just now.
-    pub(super) fn tell_nodes(&mut self, now: Instant) {
-        let is_gathering = self.told_at.is_some_and(|at| at + self.config.gather > now);
+    pub(super) fn send_changes(&mut self, now: Instant) {
+        let is_gathering = self.sent_at.is_some_and(|at| at + self.config.gather > now);
         if self.has_news() && !is_gathering {
             self.flush(now);
         }
@@ -185,26 +185,26 @@ impl Tracker {
 
     const fn has_news(&self) -> bool {
         match &self.link {
-            Link::Linked { told, is_owed, .. } => *is_owed || *told != self.version,
+            Link::Linked { sent, is_owed, .. } => *is_owed || *sent != self.version,
             Link::Alone | Link::Over => false,
         }
     }
 
     fn flush(&mut self, now: Instant) {
-        let Link::Linked { told_share, .. } = self.link else {
+        let Link::Linked { sent_share, .. } = self.link else {
             return;
         };
-        self.told_at = Some(now);
+        self.sent_at = Some(now);
         let own = self.config.node;
         if self.tally.shares.contains_key(&own) {
             // Brings the window up to date before it is sent.
             self.write(now);
         }
-        self.tell_share(own, told_share);
+        self.send_share(own, sent_share);
         let share = self.tally.shares.get(&own);
         self.link = Link::Linked {
-            told: self.version,
-            told_share: share.map_or(0, |share| share.whole()),
+            sent: self.version,
+            sent_share: share.map_or(0, |share| share.whole()),
             is_owed: false,
             heartbeat_at: now + self.config.heartbeat,
         };
@@ -252,7 +252,7 @@ impl Tracker {
             return None;
         };
         let gathered = self
-            .told_at
+            .sent_at
             .filter(|_| self.has_news())
             .map(|at| at + self.config.gather);
         let up = self.peers.values().filter(|peer| peer.is_up);

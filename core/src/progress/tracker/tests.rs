@@ -1,7 +1,7 @@
 mod cluster;
 mod nodes;
+mod publishing;
 mod restless;
-mod telling;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -16,7 +16,7 @@ pub(super) struct Gates {
     users: Gate<Changed>,
     queue: Gate<Changed>,
     /// Changes that were not passed to the gates, because another node publishes.
-    unsaid: Unsaid,
+    unpublished: Unpublished,
     /// Whether this node was publishing when that was last checked, and had anything to publish.
     was_speaker: bool,
     /// When to publish a falling speed next.
@@ -25,7 +25,7 @@ pub(super) struct Gates {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Unsaid {
+struct Unpublished {
     progress: bool,
     users: bool,
 }
@@ -35,7 +35,7 @@ struct Unsaid {
 enum Last {
     NotYet,
     At(Instant),
-    Said,
+    Published,
 }
 
 impl Gates {
@@ -50,7 +50,7 @@ impl Gates {
             progress: latest(paces.progress),
             users: latest(paces.users),
             queue: latest(paces.queue),
-            unsaid: Unsaid::default(),
+            unpublished: Unpublished::default(),
             was_speaker: false,
             refresh_at: None,
             last: Last::NotYet,
@@ -63,13 +63,13 @@ impl Gates {
 
     /// The amounts have changed.
     pub(super) const fn change(&mut self) {
-        self.unsaid.progress = true;
+        self.unpublished.progress = true;
     }
 
     /// The set of working sessions has changed.
     pub(super) const fn change_users(&mut self) {
-        self.unsaid.progress = true;
-        self.unsaid.users = true;
+        self.unpublished.progress = true;
+        self.unpublished.users = true;
     }
 
     /// Everything has to be published again, because another node may have published something different meanwhile.
@@ -87,7 +87,7 @@ impl Gates {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let last = match self.last {
             Last::At(at) => Some(at),
-            Last::NotYet | Last::Said => None,
+            Last::NotYet | Last::Published => None,
         };
         [
             self.events.poll_timeout(),
@@ -105,7 +105,7 @@ impl Gates {
 
 impl Tracker {
     /// Publishes what is due, if that is up to this node.
-    pub(super) fn tell_world(&mut self, now: Instant) {
+    pub(super) fn publish_due(&mut self, now: Instant) {
         self.gates.handle_timeout(now);
         while let Some(emission) = self.gates.events.poll_output() {
             if let Emission::One(done) = emission {
@@ -135,21 +135,21 @@ impl Tracker {
     fn feed_gates(&mut self, now: Instant) {
         if self.gates.refresh_at.is_some_and(|at| at <= now) {
             self.gates.refresh_at = None;
-            self.gates.unsaid.progress = true;
+            self.gates.unpublished.progress = true;
         }
-        let unsaid = core::mem::take(&mut self.gates.unsaid);
-        if unsaid.progress {
+        let unpublished = core::mem::take(&mut self.gates.unpublished);
+        if unpublished.progress {
             self.gates.progress.handle_value(now, Changed);
             self.gates.queue.handle_value(now, Changed);
         }
-        if unsaid.users {
+        if unpublished.users {
             self.gates.users.handle_value(now, Changed);
         }
     }
 
     /// Reads the current values when a gate emits, so that what is published is never outdated.
     fn drain_gates(&mut self, now: Instant, is_speaker: bool) {
-        let is_over = matches!(self.gates.last, Last::Said);
+        let is_over = matches!(self.gates.last, Last::Published);
         while self.gates.progress.poll_output().is_some() {
             if is_speaker && !is_over {
                 let snapshot = self.snapshot(now);
@@ -190,7 +190,7 @@ impl Tracker {
             && at <= now
         {
             if is_speaker {
-                self.gates.last = Last::Said;
+                self.gates.last = Last::Published;
                 self.gates.refresh_at = None;
                 let snapshot = self.snapshot(now);
                 self.publish(Notice::Ended(snapshot, ended.reason));
