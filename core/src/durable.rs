@@ -20,7 +20,7 @@
 //!   it, whoever reports it.
 
 mod acks;
-mod handed;
+mod deliveries;
 mod held;
 mod keeper;
 mod shelf;
@@ -37,7 +37,7 @@ use crate::protocol::TopicPosition;
 use crate::topic::Pattern;
 
 pub(crate) use acks::Acks;
-pub(crate) use handed::Handed;
+pub(crate) use deliveries::Deliveries;
 pub(crate) use keeper::{Claimed, Keeper};
 pub use shelf::Shelf;
 

@@ -11,10 +11,10 @@ use crate::time::Instant;
 use crate::topic::Topic;
 
 /// How many publications may be processed before an acknowledgement is sent.
-const TOLD_EVERY: usize = 32;
+const ACK_EVERY: usize = 32;
 
 /// How long an acknowledgement may wait before it is sent.
-const TOLD_WITHIN: Duration = Duration::from_secs(1);
+const ACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// The outstanding acknowledgements of one durable subscription.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ impl Acks {
     /// Everything of a topic up to a position has been processed. It may be behind a position already noted, because
     /// subscribers differ.
     pub(crate) fn handle(&mut self, now: Instant, topic: &Topic, position: Position) {
-        let told = self.positions.get(topic);
-        if told.is_some_and(|told| is_behind(position, *told)) {
+        let noted = self.positions.get(topic);
+        if noted.is_some_and(|noted| is_behind(position, *noted)) {
             return;
         }
         self.positions.insert(topic, position);
@@ -41,8 +41,8 @@ impl Acks {
         if self.handled.is_none_or(|last| !is_behind(position, last)) {
             self.handled = Some(position);
         }
-        let due_at = *self.due_at.get_or_insert(now + TOLD_WITHIN);
-        if self.count >= TOLD_EVERY || self.is_done() {
+        let due_at = *self.due_at.get_or_insert(now + ACK_WITHIN);
+        if self.count >= ACK_EVERY || self.is_done() {
             self.due_at = Some(due_at.min(now));
         }
     }
@@ -81,14 +81,14 @@ impl Acks {
         self.due_at.take()?;
         self.count = 0;
         let positions = core::mem::take(&mut self.positions);
-        let mut told = Vec::new();
+        let mut taken = Vec::new();
         for (topic, position) in positions.iter() {
-            told.push(TopicPosition {
+            taken.push(TopicPosition {
                 topic: topic.clone(),
                 position: *position,
             });
         }
-        Some(told)
+        Some(taken)
     }
 
     /// When the next acknowledgements are due.
@@ -135,7 +135,7 @@ mod tests {
     /// What was processed and not acknowledged, one by one, and the rest of the state.
     #[derive(Default)]
     struct Model {
-        untold: Vec<(Instant, Topic, Position)>,
+        outstanding: Vec<(Instant, Topic, Position)>,
         handled: Option<Position>,
         ended: Option<Position>,
         /// Nothing more is waited for.
@@ -145,11 +145,15 @@ mod tests {
     impl Model {
         fn handle(&mut self, now: Instant, topic: Topic, position: Position) {
             let (epoch, offset) = (position.epoch, position.offset);
-            let last = self.untold.iter().rev().find(|(_, of, _)| *of == topic);
+            let last = self
+                .outstanding
+                .iter()
+                .rev()
+                .find(|(_, of, _)| *of == topic);
             if last.is_some_and(|(.., last)| last.epoch == epoch && last.offset > offset) {
                 return;
             }
-            self.untold.push((now, topic, position));
+            self.outstanding.push((now, topic, position));
             if self
                 .handled
                 .is_none_or(|last| last.epoch != epoch || last.offset <= offset)
@@ -160,8 +164,8 @@ mod tests {
         }
 
         fn hurry(&mut self) {
-            let is_much = self.untold.len() >= TOLD_EVERY || self.is_done();
-            self.is_urgent |= is_much && !self.untold.is_empty();
+            let is_much = self.outstanding.len() >= ACK_EVERY || self.is_done();
+            self.is_urgent |= is_much && !self.outstanding.is_empty();
         }
 
         fn is_done(&self) -> bool {
@@ -169,18 +173,18 @@ mod tests {
         }
 
         fn is_due(&self, now: Instant) -> bool {
-            let first = self.untold.first();
-            self.is_urgent || first.is_some_and(|(at, ..)| *at + TOLD_WITHIN <= now)
+            let first = self.outstanding.first();
+            self.is_urgent || first.is_some_and(|(at, ..)| *at + ACK_WITHIN <= now)
         }
 
         fn take(&mut self) -> Option<BTreeMap<Topic, Position>> {
             self.is_urgent = false;
-            let told: BTreeMap<_, _> = self
-                .untold
+            let taken: BTreeMap<_, _> = self
+                .outstanding
                 .drain(..)
                 .map(|(_, topic, at)| (topic, at))
                 .collect();
-            Some(told).filter(|told| !told.is_empty())
+            Some(taken).filter(|taken| !taken.is_empty())
         }
     }
 
@@ -206,18 +210,18 @@ mod tests {
                     Step::Pass(millis) => now = now + Duration::from_millis(millis),
                     Step::Take => {}
                 }
-                prop_assert_eq!(acks.is_over(), model.is_done() && model.untold.is_empty());
-                prop_assert_eq!(acks.due_at().is_some(), !model.untold.is_empty());
+                prop_assert_eq!(acks.is_over(), model.is_done() && model.outstanding.is_empty());
+                prop_assert_eq!(acks.due_at().is_some(), !model.outstanding.is_empty());
                 prop_assert_eq!(acks.due_at().is_some_and(|at| at <= now), model.is_due(now));
-                let (told, expected) = if is_taken {
+                let (taken, expected) = if is_taken {
                     (acks.take(), model.take())
                 } else if model.is_due(now) {
                     (acks.take_due(now), model.take())
                 } else {
                     (acks.take_due(now), None)
                 };
-                let told = told.map(|told| told.into_iter().map(|told| (told.topic, told.position)).collect());
-                prop_assert_eq!(told, expected);
+                let taken = taken.map(|taken| taken.into_iter().map(|known| (known.topic, known.position)).collect());
+                prop_assert_eq!(taken, expected);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::recent::Recent;
 use crate::topic::Topic;
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldCursor {
     pub(super) term: u64,
     pub(super) positions: Recent<Position>,
     /// How many connections hold it.
@@ -18,7 +18,7 @@ pub(super) struct Held {
     pub(super) is_being_stored: bool,
 }
 
-impl Held {
+impl HeldCursor {
     pub(super) fn new(cursor: &Cursor, holders: usize) -> Self {
         let mut positions = Recent::new(DURABLE_TOPICS_MAX);
         // The positions are sorted with the last acknowledged first.

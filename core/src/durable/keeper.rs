@@ -5,7 +5,7 @@ use core::time::Duration;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::held::Held;
+use super::held::HeldCursor;
 use super::{Cursor, CursorAnswer, CursorCall, CursorKey, DurableCounts};
 use crate::hub::ConnectionId;
 use crate::protocol::TopicPosition;
@@ -29,17 +29,17 @@ const FIRST_TERM_MAX: u64 = 1 << 32;
 
 /// The machine.
 ///
-/// Call `handle_claim`, `handle_held`, `handle_seen`, `handle_ack`, `handle_let_go`, `handle_forget` and
+/// Call `handle_claim`, `handle_held`, `handle_seen`, `handle_ack`, `handle_release`, `handle_forget` and
 /// `handle_flush`; then `poll_calls`, which returns one batch at a time, to be answered by `handle_answers` or
 /// `handle_lost`; and `poll_claimed`.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     terms: Random,
-    cursors: BTreeMap<CursorKey, Held>,
+    cursors: BTreeMap<CursorKey, HeldCursor>,
     holders: BTreeMap<ConnectionId, SortedMap<Pattern, CursorKey>>,
     /// Claims with the connections they are for, and cursors to delete.
-    waiting: VecDeque<Asked>,
-    asked: Vec<Asked>,
+    queued: VecDeque<PendingCall>,
+    in_flight: Vec<PendingCall>,
     claimed: VecDeque<Claimed>,
     store_at: Option<Instant>,
     touch_at: Instant,
@@ -47,7 +47,7 @@ pub(crate) struct Keeper {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct PendingCall {
     by: Option<ConnectionId>,
     call: CursorCall,
 }
@@ -67,8 +67,8 @@ impl Keeper {
             terms: Random::new(seed),
             cursors: BTreeMap::new(),
             holders: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            asked: Vec::new(),
+            queued: VecDeque::new(),
+            in_flight: Vec::new(),
             claimed: VecDeque::new(),
             store_at: None,
             touch_at: Instant::ZERO,
@@ -102,7 +102,7 @@ impl Keeper {
         }
         let term = 1 + self.terms.up_to(FIRST_TERM_MAX - 1);
         let beginning = Cursor { term, positions };
-        self.waiting.push_back(Asked {
+        self.queued.push_back(PendingCall {
             by: Some(connection),
             call: CursorCall::Claim { key, beginning },
         });
@@ -172,7 +172,7 @@ impl Keeper {
     }
 
     /// A connection has ended a durable subscription. Returns the cursor that it held, if any.
-    pub(crate) fn handle_let_go(
+    pub(crate) fn handle_release(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -204,10 +204,10 @@ impl Keeper {
         let patterns = self.holders.get(&connection).map(SortedMap::keys);
         let patterns: Vec<Pattern> = patterns.into_iter().flatten().cloned().collect();
         for pattern in patterns {
-            self.handle_let_go(now, connection, &pattern);
+            self.handle_release(now, connection, &pattern);
         }
         // Nobody waits for its claims any more.
-        self.waiting.retain(|asked| asked.by != Some(connection));
+        self.queued.retain(|pending| pending.by != Some(connection));
     }
 
     /// Deletes a cursor.
@@ -217,7 +217,7 @@ impl Keeper {
             patterns.retain(|_, known| *known != key);
         }
         self.holders.retain(|_, patterns| !patterns.is_empty());
-        self.waiting.push_back(Asked {
+        self.queued.push_back(PendingCall {
             by: None,
             call: CursorCall::Remove { key },
         });
@@ -244,7 +244,7 @@ impl Keeper {
 
     /// The next batch of calls for the store, in order. `None` while another one is unanswered.
     pub(crate) fn poll_calls(&mut self, now: Instant) -> Option<Vec<CursorCall>> {
-        if !self.asked.is_empty() {
+        if !self.in_flight.is_empty() {
             return None;
         }
         if self.store_at.is_some_and(|at| at <= now) {
@@ -253,7 +253,7 @@ impl Keeper {
                 if !held.is_dirty {
                     continue;
                 }
-                if self.asked.len() == BATCH_MAX {
+                if self.in_flight.len() == BATCH_MAX {
                     self.store_at = Some(now);
                     break;
                 }
@@ -263,23 +263,23 @@ impl Keeper {
                     key: key.clone(),
                     cursor: held.cursor(),
                 };
-                self.asked.push(Asked { by: None, call });
+                self.in_flight.push(PendingCall { by: None, call });
             }
         }
-        let room = BATCH_MAX - self.asked.len();
-        let count = room.min(self.waiting.len());
-        self.asked.extend(self.waiting.drain(..count));
-        let calls = self.asked.iter().map(|asked| asked.call.clone());
+        let room = BATCH_MAX - self.in_flight.len();
+        let count = room.min(self.queued.len());
+        self.in_flight.extend(self.queued.drain(..count));
+        let calls = self.in_flight.iter().map(|pending| pending.call.clone());
         Some(calls.collect::<Vec<_>>()).filter(|calls| !calls.is_empty())
     }
 
     /// The answers to the last batch: one for each call.
     pub(crate) fn handle_answers(&mut self, now: Instant, answers: Vec<CursorAnswer>) {
-        if answers.len() != self.asked.len() {
+        if answers.len() != self.in_flight.len() {
             return self.handle_lost(now);
         }
-        let asked = core::mem::take(&mut self.asked);
-        for (Asked { by, call }, answer) in asked.into_iter().zip(answers) {
+        let calls = core::mem::take(&mut self.in_flight);
+        for (PendingCall { by, call }, answer) in calls.into_iter().zip(answers) {
             match (call, by) {
                 (CursorCall::Claim { key, .. }, Some(connection)) => {
                     let result = self.handle_claimed(now, &key, answer);
@@ -337,7 +337,7 @@ impl Keeper {
         let holders = known.map_or(0, |known| known.holders);
         // If another server has claimed it in between, that one knows better.
         let unsaved = known.filter(|known| known.term + 1 == cursor.term);
-        let mut held = Held::new(&cursor, holders);
+        let mut held = HeldCursor::new(&cursor, holders);
         if let Some(unsaved) = unsaved {
             for (topic, position) in unsaved.positions.iter() {
                 held.is_dirty |= held.advance(topic, *position);
@@ -353,8 +353,8 @@ impl Keeper {
 
     /// The last batch will not be answered.
     pub(crate) fn handle_lost(&mut self, now: Instant) {
-        for asked in core::mem::take(&mut self.asked).into_iter().rev() {
-            match &asked.call {
+        for pending in core::mem::take(&mut self.in_flight).into_iter().rev() {
+            match &pending.call {
                 CursorCall::Store { key, .. } => {
                     if let Some(held) = self.cursors.get_mut(key) {
                         held.is_being_stored = false;
@@ -363,7 +363,7 @@ impl Keeper {
                     }
                 }
                 CursorCall::Claim { .. } | CursorCall::Remove { .. } | CursorCall::List { .. } => {
-                    self.waiting.push_front(asked);
+                    self.queued.push_front(pending);
                 }
             }
         }
@@ -378,7 +378,7 @@ impl Keeper {
     /// When [`Keeper::handle_timeout`] and [`Keeper::poll_calls`] must be called at the latest, if the store can be
     /// reached.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let store_at = self.store_at.filter(|_| self.asked.is_empty());
+        let store_at = self.store_at.filter(|_| self.in_flight.is_empty());
         let touch_at = Some(self.touch_at).filter(|_| !self.holders.is_empty());
         [store_at, touch_at].into_iter().flatten().min()
     }

@@ -16,14 +16,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Shelf {
     limits: CursorLimits,
-    cursors: BTreeMap<CursorKey, Kept>,
+    cursors: BTreeMap<CursorKey, StoredCursor>,
     /// How many cursors each user has.
     per_user: BTreeMap<Arc<str>, usize>,
     sweep_at: Instant,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StoredCursor {
     cursor: Cursor,
     used_at: Instant,
 }
@@ -88,7 +88,8 @@ impl Shelf {
         }
         let cursor = beginning.clone();
         let used_at = now;
-        self.cursors.insert(key.clone(), Kept { cursor, used_at });
+        self.cursors
+            .insert(key.clone(), StoredCursor { cursor, used_at });
         let cursor = beginning.clone();
         CursorAnswer::Claimed { cursor, forgotten }
     }

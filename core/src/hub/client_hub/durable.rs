@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::ClientHub;
-use crate::durable::{DurableName, Handed};
+use crate::durable::{Deliveries, DurableName};
 use crate::flow::Flow;
 use crate::hub::SubscribeError;
 use crate::hub::due::{DownlinkId, Due, SubscriptionId};
@@ -20,7 +20,7 @@ use crate::topic::{Pattern, Topic};
 pub(super) struct Durable<P> {
     name: DurableName,
     subscribers: SortedMap<SubscriptionId, Subscriber>,
-    handed: Handed<P>,
+    deliveries: Deliveries<P>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl<P> Durable<P> {
         Self {
             name,
             subscribers: SortedMap::new(),
-            handed: Handed::new(),
+            deliveries: Deliveries::new(),
         }
     }
 
@@ -51,7 +51,7 @@ impl<P> Durable<P> {
 
     /// Whether everything that will ever be handed out has been processed.
     fn is_done(&self) -> bool {
-        self.handed.is_empty() && self.subscribers.values().all(|known| known.is_over)
+        self.deliveries.is_empty() && self.subscribers.values().all(|known| known.is_over)
     }
 }
 
@@ -81,7 +81,7 @@ impl<P: Payload + Clone> ClientHub<P> {
         // published.
         let goes_back = is_followed && (is_first || !self.relay.is_whole(pattern));
         let missed = match before {
-            Some(before) if is_followed && !goes_back => before.handed.waiting(),
+            Some(before) if is_followed && !goes_back => before.deliveries.waiting(),
             Some(_) | None => Vec::new(),
         };
         if is_first {
@@ -126,7 +126,9 @@ impl<P: Payload + Clone> ClientHub<P> {
             let Some(stands_for_all) = durable.stands_for_all(id) else {
                 continue;
             };
-            let position = durable.handed.handle(topic, position, stands_for_all);
+            let position = durable
+                .deliveries
+                .handle_processed(topic, position, stands_for_all);
             if let Some(position) = position {
                 self.client.handle_handled(now, pattern, topic, position);
             }
@@ -205,7 +207,7 @@ impl<P: Payload + Clone> ClientHub<P> {
                 for durable in self.durables.values_mut() {
                     if durable.stands_for_all(delivery.subscription).is_some() {
                         for publication in delivery.emission.clone() {
-                            durable.handed.hand(&publication);
+                            durable.deliveries.add(&publication);
                         }
                     }
                 }

@@ -17,7 +17,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         while let Some(output) = self.session(id).and_then(Session::poll_output) {
             match output {
                 SessionOutput::Send(frame) => self.send(id.index, frame),
-                SessionOutput::Authenticate(token) => self.asking.push(id, token),
+                SessionOutput::Authenticate(token) => self.authentication.push(id, token),
                 SessionOutput::Subscribe(mut request) => {
                     request.flow = self.grant_flow(&request.pattern, request.flow);
                     let result = match (request.flow.validate(), request.durable.clone()) {
@@ -120,7 +120,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// Ends a subscription at its client's request.
     fn end_asked(&mut self, now: Instant, id: ConnectionId, subscription: SubscriptionId) {
         if let Some(pattern) = self.hub.pattern_of(subscription).cloned() {
-            self.durables.keeper.handle_let_go(now, id, &pattern);
+            self.durables.keeper.handle_release(now, id, &pattern);
         }
         self.hub.handle_unsubscribe(subscription);
         let outbox = &mut self.connections[id.index as usize].outbox;

@@ -170,7 +170,7 @@ impl Scene {
     fn let_go(&mut self, connection: u32, pattern: &Pattern) {
         let had = self
             .keeper
-            .handle_let_go(self.now, ConnectionId::of(connection), pattern);
+            .handle_release(self.now, ConnectionId::of(connection), pattern);
         assert_eq!(had.as_ref(), self.held.get(&(connection, pattern.clone())));
         self.forget_holder(connection, pattern);
     }

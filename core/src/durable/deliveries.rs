@@ -15,21 +15,21 @@ use crate::topic::Topic;
 /// acknowledged once all before it are processed, because a position covers everything up to it. So a subscriber that
 /// joins must be given what is waiting here.
 #[derive(Debug)]
-pub(crate) struct Handed<P> {
-    topics: OrderedMap<Topic, Handing<P>>,
+pub(crate) struct Deliveries<P> {
+    topics: OrderedMap<Topic, TopicDeliveries<P>>,
 }
 
 #[derive(Debug)]
-struct Handing<P> {
+struct TopicDeliveries<P> {
     /// What was handed out, and whether it was processed.
-    handed: Vec<(Arc<Publication<P>>, bool)>,
+    publications: Vec<(Arc<Publication<P>>, bool)>,
     /// How many of the first ones are processed.
     done: usize,
     /// More was handed out than can be remembered: later publications can't be acknowledged any more.
     is_lost: bool,
 }
 
-impl<P> Handed<P> {
+impl<P> Deliveries<P> {
     /// Nothing was handed yet.
     pub(crate) const fn new() -> Self {
         Self {
@@ -44,51 +44,53 @@ impl<P> Handed<P> {
 
     /// A subscriber was handed a publication. Another one may have had later ones already, because each has its own
     /// pace.
-    pub(crate) fn hand(&mut self, publication: &Arc<Publication<P>>) {
-        let handing = self.topics.or_insert_with(&publication.topic, || Handing {
-            handed: Vec::new(),
-            done: 0,
-            is_lost: false,
-        });
-        let Some(place) = handing.place(publication.position) else {
+    pub(crate) fn add(&mut self, publication: &Arc<Publication<P>>) {
+        let deliveries = self
+            .topics
+            .or_insert_with(&publication.topic, || TopicDeliveries {
+                publications: Vec::new(),
+                done: 0,
+                is_lost: false,
+            });
+        let Some(place) = deliveries.place(publication.position) else {
             return;
         };
-        handing.is_lost |= handing.handed.len() >= UNHANDLED_MAX;
-        if !handing.is_lost {
+        deliveries.is_lost |= deliveries.publications.len() >= UNHANDLED_MAX;
+        if !deliveries.is_lost {
             let entry = (Arc::clone(publication), false);
-            handing.handed.insert(place, entry);
+            deliveries.publications.insert(place, entry);
         }
     }
 
     /// A subscriber has processed a publication and, with `stands_for_them`, all before it. If everything up to a later
     /// position than before is processed now, returns that.
-    pub(crate) fn handle(
+    pub(crate) fn handle_processed(
         &mut self,
         topic: &Topic,
         position: Position,
         stands_for_them: bool,
     ) -> Option<Position> {
-        let handing = self.topics.get_mut(topic)?;
-        let before = handing.done;
-        let mut handed = handing.handed[before..].iter();
-        let at = before + handed.position(|(known, _)| known.position == position)?;
+        let deliveries = self.topics.get_mut(topic)?;
+        let before = deliveries.done;
+        let mut unprocessed = deliveries.publications[before..].iter();
+        let at = before + unprocessed.position(|(known, _)| known.position == position)?;
         let first = if stands_for_them { before } else { at };
-        for (_, is_handled) in &mut handing.handed[first..=at] {
-            *is_handled = true;
+        for (_, is_processed) in &mut deliveries.publications[first..=at] {
+            *is_processed = true;
         }
-        while let Some((_, true)) = handing.handed.get(handing.done) {
-            handing.done += 1;
+        while let Some((_, true)) = deliveries.publications.get(deliveries.done) {
+            deliveries.done += 1;
         }
-        let done = handing.done;
+        let done = deliveries.done;
         if done == before {
             return None;
         }
-        let last = handing.handed[done - 1].0.position;
-        if done == handing.handed.len() && !handing.is_lost {
+        let last = deliveries.publications[done - 1].0.position;
+        if done == deliveries.publications.len() && !deliveries.is_lost {
             self.topics.remove(topic);
-        } else if done > handing.handed.len() / 2 {
-            handing.handed.drain(..done);
-            handing.done = 0;
+        } else if done > deliveries.publications.len() / 2 {
+            deliveries.publications.drain(..done);
+            deliveries.done = 0;
         }
         Some(last)
     }
@@ -96,9 +98,9 @@ impl<P> Handed<P> {
     /// The publications that nobody has processed.
     pub(crate) fn waiting(&self) -> Vec<Arc<Publication<P>>> {
         let mut waiting = Vec::new();
-        for handing in self.topics.values() {
-            for (publication, is_handled) in &handing.handed {
-                if !is_handled {
+        for deliveries in self.topics.values() {
+            for (publication, is_processed) in &deliveries.publications {
+                if !is_processed {
                     waiting.push(Arc::clone(publication));
                 }
             }
@@ -107,12 +109,12 @@ impl<P> Handed<P> {
     }
 }
 
-impl<P> Handing<P> {
+impl<P> TopicDeliveries<P> {
     /// Where a publication belongs: within an epoch by offset, and epochs in the order of their arrival. `None` if it
     /// is there already, or was covered by a later one that was processed.
     fn place(&self, position: Position) -> Option<usize> {
         let mut place = None;
-        for (index, (known, _)) in self.handed.iter().enumerate().rev() {
+        for (index, (known, _)) in self.publications.iter().enumerate().rev() {
             if known.position.epoch != position.epoch {
                 continue;
             }
@@ -125,7 +127,7 @@ impl<P> Handing<P> {
                 break;
             }
         }
-        let place = place.unwrap_or(self.handed.len());
+        let place = place.unwrap_or(self.publications.len());
         (place >= self.done).then_some(place)
     }
 }
@@ -143,22 +145,22 @@ mod tests {
         })
     }
 
-    fn handed(positions: &[(u64, u64)]) -> Handed<u8> {
-        let mut handed = Handed::new();
+    fn deliveries(positions: &[(u64, u64)]) -> Deliveries<u8> {
+        let mut deliveries = Deliveries::new();
         for (epoch, offset) in positions {
-            handed.hand(&publication(*epoch, *offset));
+            deliveries.add(&publication(*epoch, *offset));
         }
-        handed
+        deliveries
     }
 
-    fn waiting(handed: &Handed<u8>) -> Vec<(u64, u64)> {
-        let waiting = handed.waiting().into_iter().map(|known| known.position);
+    fn waiting(deliveries: &Deliveries<u8>) -> Vec<(u64, u64)> {
+        let waiting = deliveries.waiting().into_iter().map(|known| known.position);
         waiting.map(|known| (known.epoch, known.offset)).collect()
     }
 
     #[test]
     fn what_is_handed_to_several_waits_once_and_in_order() {
-        let handed = handed(&[
+        let deliveries = deliveries(&[
             (1, 4),
             (1, 6),
             (1, 4),
@@ -169,48 +171,67 @@ mod tests {
             (2, 2),
         ]);
         let expected = [(1, 3), (1, 4), (1, 5), (1, 6), (2, 1), (2, 2)];
-        assert_eq!(waiting(&handed), expected);
+        assert_eq!(waiting(&deliveries), expected);
     }
 
     #[test]
     fn whoever_deals_with_a_later_one_has_dealt_with_it_for_all() {
-        let mut handed = handed(&[(1, 1), (1, 3), (1, 5), (1, 6), (1, 7)]);
+        let mut deliveries = deliveries(&[(1, 1), (1, 3), (1, 5), (1, 6), (1, 7)]);
         let topic = Topic::new("user:7").expect("valid");
         let at = |offset| Position { epoch: 1, offset };
-        assert_eq!(handed.handle(&topic, at(3), true), Some(at(3)));
-        handed.hand(&publication(1, 2));
-        handed.hand(&publication(1, 4));
-        assert_eq!(waiting(&handed), [(1, 4), (1, 5), (1, 6), (1, 7)]);
-        assert_eq!(handed.handle(&topic, at(4), false), Some(at(4)));
+        assert_eq!(
+            deliveries.handle_processed(&topic, at(3), true),
+            Some(at(3))
+        );
+        deliveries.add(&publication(1, 2));
+        deliveries.add(&publication(1, 4));
+        assert_eq!(waiting(&deliveries), [(1, 4), (1, 5), (1, 6), (1, 7)]);
+        assert_eq!(
+            deliveries.handle_processed(&topic, at(4), false),
+            Some(at(4))
+        );
     }
 
     #[test]
     fn a_position_is_told_once_everything_before_it_is_dealt_with() {
-        let mut handed = handed(&[(1, 1), (1, 2), (1, 3), (1, 4)]);
+        let mut deliveries = deliveries(&[(1, 1), (1, 2), (1, 3), (1, 4)]);
         let topic = Topic::new("user:7").expect("valid");
         let at = |offset| Position { epoch: 1, offset };
-        assert_eq!(handed.handle(&topic, at(2), false), None);
-        assert_eq!(waiting(&handed), [(1, 1), (1, 3), (1, 4)]);
-        assert_eq!(handed.handle(&topic, at(1), false), Some(at(2)));
-        assert_eq!(handed.handle(&topic, at(1), false), None, "a second time");
-        assert_eq!(handed.handle(&topic, at(4), true), Some(at(4)));
-        assert!(handed.is_empty());
+        assert_eq!(deliveries.handle_processed(&topic, at(2), false), None);
+        assert_eq!(waiting(&deliveries), [(1, 1), (1, 3), (1, 4)]);
+        assert_eq!(
+            deliveries.handle_processed(&topic, at(1), false),
+            Some(at(2))
+        );
+        assert_eq!(
+            deliveries.handle_processed(&topic, at(1), false),
+            None,
+            "a second time"
+        );
+        assert_eq!(
+            deliveries.handle_processed(&topic, at(4), true),
+            Some(at(4))
+        );
+        assert!(deliveries.is_empty());
     }
 
     #[test]
     fn what_is_dealt_with_takes_no_more_room_than_what_is_not() {
         let all: Vec<(u64, u64)> = (1..=20).map(|offset| (1, offset)).collect();
-        let mut handed = handed(&all);
+        let mut deliveries = deliveries(&all);
         let topic = Topic::new("user:7").expect("valid");
         for offset in 1..20 {
             let position = Position { epoch: 1, offset };
-            assert_eq!(handed.handle(&topic, position, false), Some(position));
-            let kept: usize = handed
+            assert_eq!(
+                deliveries.handle_processed(&topic, position, false),
+                Some(position)
+            );
+            let kept: usize = deliveries
                 .topics
                 .values()
-                .map(|handing| handing.handed.len())
+                .map(|deliveries| deliveries.publications.len())
                 .sum();
-            assert!(kept <= 2 * waiting(&handed).len(), "{kept} at {offset}");
+            assert!(kept <= 2 * waiting(&deliveries).len(), "{kept} at {offset}");
         }
     }
 
@@ -224,15 +245,18 @@ mod tests {
         let at = |offset| Position { epoch: 1, offset };
         for is_lost in [false, true] {
             let all: Vec<(u64, u64)> = (1..=most).map(|offset| (1, offset)).collect();
-            let mut handed = handed(&all);
+            let mut deliveries = deliveries(&all);
             if is_lost {
-                handed.hand(&publication(1, most + 1));
+                deliveries.add(&publication(1, most + 1));
             }
-            assert_eq!(handed.handle(&topic, at(most), true), Some(at(most)));
+            assert_eq!(
+                deliveries.handle_processed(&topic, at(most), true),
+                Some(at(most))
+            );
             if !is_lost {
-                handed.hand(&publication(1, most + 1));
+                deliveries.add(&publication(1, most + 1));
             }
-            let told = handed.handle(&topic, at(most + 1), true);
+            let told = deliveries.handle_processed(&topic, at(most + 1), true);
             assert_eq!(told.is_some(), !is_lost);
         }
     }
