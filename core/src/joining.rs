@@ -49,9 +49,9 @@ enum Wants {
     Cursor,
 }
 
-/// What a publication is to the other subscribers.
+/// How new a publication is to the other subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comes {
+pub(crate) enum Novelty {
     /// New.
     New,
     /// Repeated, and the latest of its topic that they have seen.
@@ -60,9 +60,9 @@ pub(crate) enum Comes {
     Earlier,
 }
 
-impl Comes {
+impl Novelty {
     /// A repeated publication, perhaps the latest.
-    pub(crate) const fn again(is_latest: bool) -> Self {
+    pub(crate) const fn repeated(is_latest: bool) -> Self {
         if is_latest {
             Self::Latest
         } else {
@@ -71,9 +71,9 @@ impl Comes {
     }
 }
 
-/// How a late subscriber gets from its position to a publication.
+/// What a late subscriber gets when a publication arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Continuation {
     /// It is there already, or doesn't want the publication.
     Nothing,
     /// It gets the publication, which is all that it misses.
@@ -130,52 +130,62 @@ impl Joining {
         self.has_begun |= (self.wants == Wants::Cursor) == to_cursor;
     }
 
-    /// The step to a publication.
-    pub(crate) fn take<P>(&mut self, publication: &Publication<P>, comes: Comes) -> Step {
+    /// What the newcomer gets of a publication.
+    pub(crate) fn take<P>(
+        &mut self,
+        publication: &Publication<P>,
+        novelty: Novelty,
+    ) -> Continuation {
         let Publication {
             topic, position, ..
         } = publication;
         if !self.has_begun {
-            return Step::Nothing;
+            return Continuation::Nothing;
         }
         let is_first = position.offset == 1;
         let known = self.known.get(topic).copied();
         let is_same_epoch = |known: &Known| known.position.epoch == position.epoch;
-        let step = match known {
+        let continuation = match known {
             known if self.wants == Wants::Cursor => {
                 let known = known.filter(is_same_epoch);
                 if known.is_some_and(|known| known.position.offset >= position.offset) {
-                    Step::Nothing
+                    Continuation::Nothing
                 } else {
-                    Step::Latest
+                    Continuation::Latest
                 }
             }
             Some(known) if is_same_epoch(&known) => {
                 match position.offset.checked_sub(known.position.offset) {
-                    None | Some(0) => Step::Nothing,
-                    Some(1) => Step::Latest,
-                    Some(_) => Step::Gap,
+                    None | Some(0) => Continuation::Nothing,
+                    Some(1) => Continuation::Latest,
+                    Some(_) => Continuation::Gap,
                 }
             }
-            Some(known) if known.position == Position::default() && is_first => Step::Latest,
-            Some(Known { is_over: false, .. }) => Step::Reset,
-            Some(Known { is_over: true, .. }) | None => match (self.wants, comes) {
-                (Wants::Latest, Comes::New | Comes::Latest) | (Wants::New, Comes::New) => {
-                    Step::Latest
+            Some(known) if known.position == Position::default() && is_first => {
+                Continuation::Latest
+            }
+            Some(Known { is_over: false, .. }) => Continuation::Reset,
+            Some(Known { is_over: true, .. }) | None => match (self.wants, novelty) {
+                (Wants::Latest, Novelty::New | Novelty::Latest) | (Wants::New, Novelty::New) => {
+                    Continuation::Latest
                 }
-                (Wants::Latest | Wants::New, Comes::Latest | Comes::Earlier) => Step::Nothing,
-                (Wants::All, _) if is_first => Step::Latest,
-                (Wants::All | Wants::Cursor, _) => Step::Reset,
+                (Wants::Latest | Wants::New, Novelty::Latest | Novelty::Earlier) => {
+                    Continuation::Nothing
+                }
+                (Wants::All, _) if is_first => Continuation::Latest,
+                (Wants::All | Wants::Cursor, _) => Continuation::Reset,
             },
         };
-        if matches!(step, Step::Gap | Step::Reset) && comes == Comes::Earlier {
+        if matches!(continuation, Continuation::Gap | Continuation::Reset)
+            && novelty == Novelty::Earlier
+        {
             // It is told of its loss together with the latest value, as if it were alone.
-            return Step::Nothing;
+            return Continuation::Nothing;
         }
-        if step != Step::Nothing {
+        if continuation != Continuation::Nothing {
             self.note(publication);
         }
-        step
+        continuation
     }
 
     fn note<P>(&mut self, publication: &Publication<P>) {

@@ -156,7 +156,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if !self.link.is_up() {
             return;
         }
-        self.hear(now, hub, publication);
+        self.route_or_hold(now, hub, publication);
         self.step(now);
     }
 

@@ -19,7 +19,7 @@ use super::SubscribeError;
 use super::due::{DownlinkId, Due, SubscriptionId};
 use super::subscribers::Subscribers;
 use crate::flow::{Flow, FlowError, Slow};
-use crate::joining::Comes;
+use crate::joining::Novelty;
 use crate::lifecycle::EndReason;
 use crate::ordered::OrderedMap;
 use crate::payload::Payload;
@@ -147,14 +147,14 @@ impl<P: Payload> Relay<P> {
             }
             self.aggregate(now, pattern);
             match request.start {
-                _ if waits => self.ask_back(request.pattern, request.start),
+                _ if waits => self.request_rewind(request.pattern, request.start),
                 Start::Latest => self.deliver_latest(now, id, pattern),
                 // The end that follows must come after the terminal publication.
                 Start::New if self.routes[pattern].has_ended(pattern) => {
                     self.deliver_latest(now, id, pattern)
                 }
                 Start::New => {}
-                Start::Since(known) => self.catch_up(now, id, pattern, own.flow, &known),
+                Start::Since(known) => self.resume(now, id, pattern, own.flow, &known),
             }
         } else {
             self.routes.insert(pattern, Route::new(id, &request));
@@ -226,16 +226,16 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let untold = route.see(publication);
-        if untold > 0 {
+        let unreported = route.see(publication);
+        if unreported > 0 {
             for id in route.missing() {
-                self.subscribers.lagged(id.index(), pattern, untold);
+                self.subscribers.lagged(id.index(), pattern, unreported);
             }
         }
         for id in route.receiving() {
             self.subscribers.deliver(now, id.index(), publication);
         }
-        self.hand_to_joining(now, pattern, publication, Comes::New);
+        self.hand_to_joining(now, pattern, publication, Novelty::New);
     }
 
     /// The uplink delivered a batch for its collecting subscription to `pattern`.
@@ -243,10 +243,10 @@ impl<P: Payload> Relay<P> {
         let Some(route) = self.routes.get_mut(pattern) else {
             return;
         };
-        let untold = items.iter().map(|item| route.see(item)).sum();
-        if untold > 0 {
+        let unreported = items.iter().map(|item| route.see(item)).sum();
+        if unreported > 0 {
             for id in route.missing() {
-                self.subscribers.lagged(id.index(), pattern, untold);
+                self.subscribers.lagged(id.index(), pattern, unreported);
             }
         }
         for id in route.receiving() {

@@ -10,9 +10,9 @@ use crate::publication::{Position, Publication, epoch_after};
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
 
-/// What an excerpt says about the copy of a topic.
+/// The state of the copy of a topic, as an excerpt of the original shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum CopyState {
     /// The copy is now as the original was when the excerpt was taken.
     Settled,
     /// The original lacks what the copy has: a part of this epoch was lost.
@@ -133,10 +133,10 @@ impl<P: Payload> Hub<P> {
     }
 
     /// Brings a copy up to date with an excerpt of the original, and hands what is new to all subscribers.
-    pub(super) fn handle_excerpt(&mut self, now: Instant, excerpt: &Excerpt<P>) -> Told {
+    pub(super) fn handle_excerpt(&mut self, now: Instant, excerpt: &Excerpt<P>) -> CopyState {
         let Some(known) = self.position(&excerpt.topic) else {
             self.adopt(now, excerpt);
-            return Told::Settled;
+            return CopyState::Settled;
         };
         let is_same_epoch = excerpt.position.epoch == known.epoch;
         let is_behind = excerpt.position.offset < known.offset;
@@ -144,7 +144,7 @@ impl<P: Payload> Hub<P> {
         // the excerpt.
         let has_no_end = excerpt.position.offset > known.offset && self.is_over(&excerpt.topic);
         if is_same_epoch && (is_behind || has_no_end || !self.agrees(&excerpt.publications)) {
-            return Told::TailLost { epoch: known.epoch };
+            return CopyState::TailLost { epoch: known.epoch };
         }
         let is_new =
             |new: &&Arc<Publication<P>>| !is_same_epoch || new.position.offset > known.offset;
@@ -157,11 +157,11 @@ impl<P: Payload> Hub<P> {
             }
             None | Some(_) => {
                 self.replace(now, excerpt);
-                return Told::Settled;
+                return CopyState::Settled;
             }
         }
         self.prepend(now, excerpt);
-        Told::Settled
+        CopyState::Settled
     }
 
     /// Returns whether the copy's latest publication is the same as the original's at that position, as far as the
@@ -205,7 +205,7 @@ impl<P: Payload> Hub<P> {
     /// Replaces a copy that can't be continued, and sends all subscribers a reset.
     pub(super) fn replace(&mut self, now: Instant, excerpt: &Excerpt<P>) {
         self.route_gathered();
-        let now = self.catch_up(now);
+        let now = self.handle_overdue(now);
         self.forget(&excerpt.topic);
         self.adopt(now, excerpt);
         let mut routes = Vec::new();

@@ -115,7 +115,7 @@ impl<P: Payload> Hub<P> {
         publication: &Arc<Publication<P>>,
         exact: Option<RouteId>,
     ) {
-        let now = self.catch_up(now);
+        let now = self.handle_overdue(now);
         let mut matched = core::mem::take(&mut self.matched);
         matched.extend(exact);
         self.router
@@ -151,7 +151,7 @@ impl<P: Payload> Hub<P> {
     }
 
     fn route_run(&mut self, now: Instant, run: &Arc<Run<P>>, exact: Option<RouteId>) {
-        let now = self.catch_up(now);
+        let now = self.handle_overdue(now);
         let Some(first) = run.publications().first() else {
             return;
         };
@@ -181,9 +181,10 @@ impl<P: Payload> Hub<P> {
     }
 
     /// Handles deadlines that have passed, so that publications can pass over the gates that still rest.
-    pub(super) fn catch_up(&mut self, now: Instant) -> Instant {
+    pub(super) fn handle_overdue(&mut self, now: Instant) -> Instant {
         let router = &mut self.router;
-        self.subscribers.catch_up(now, |seat| wake(router, *seat))
+        self.subscribers
+            .handle_overdue(now, |seat| wake(router, *seat))
     }
 
     fn end_route(&mut self, route: RouteId, reason: EndReason) {

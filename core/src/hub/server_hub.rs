@@ -3,12 +3,12 @@
 mod access;
 mod config;
 mod connection;
+mod delivery;
 mod deltas;
 mod disconnects;
 mod drain;
 mod durable;
 mod groups;
-mod handing;
 mod lag;
 mod leaving;
 mod local;
@@ -37,12 +37,12 @@ use crate::time::Instant;
 use crate::timer::Timers;
 use crate::topic::Topic;
 use crate::uplink::UplinkConfig;
-use access::Asking;
+use access::Authentication;
 use connection::{Connection, Downlink};
+use delivery::DeliveryProgress;
 use disconnects::Disconnects;
 use durable::Durables;
 use groups::Groups;
-use handing::Handing;
 use presence::Presences;
 use upstream::Upstream;
 
@@ -74,7 +74,7 @@ pub struct ServerHub<P> {
     connections: Slab<Connection<P>>,
     timers: Timers,
     output: VecDeque<ServerOutput>,
-    asking: Asking,
+    authentication: Authentication,
     generation: u32,
     is_draining: bool,
     random: Random,
@@ -96,7 +96,7 @@ pub struct ServerHub<P> {
     /// When something was published that has not been put into outboxes yet.
     owing_since: Option<Instant>,
     /// How far it has been handed over, once that has begun.
-    handing: Option<Handing>,
+    delivery: Option<DeliveryProgress>,
     /// How many recipients got a publication directly since other work was last done.
     spread: usize,
 }
@@ -111,7 +111,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             connections: Slab::new(),
             timers: Timers::new(),
             output: VecDeque::new(),
-            asking: Asking::new(),
+            authentication: Authentication::new(),
             generation: 0,
             is_draining: false,
             // Rotated, because the hub draws epochs from the seed itself.
@@ -125,7 +125,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             disconnects: Disconnects::default(),
             deltas: Deltas::new(),
             owing_since: None,
-            handing: None,
+            delivery: None,
             spread: 0,
             config,
         }

@@ -71,7 +71,7 @@ impl<P: Payload> Hub<P> {
             return None;
         }
         let publication = self.gathered.publications.pop()?;
-        let at = self.catch_up(self.gathered.at);
+        let at = self.handle_overdue(self.gathered.at);
         let mut routes = core::mem::take(&mut self.matched);
         if let Some(exact) = self.gathered.exact {
             if self.router.has_resting(exact) {

@@ -48,12 +48,12 @@ impl Taken {
         self
     }
 
-    fn take(&mut self, joining: &mut Joining, publication: &Publication<()>, comes: Comes) {
+    fn take(&mut self, joining: &mut Joining, publication: &Publication<()>, novelty: Novelty) {
         let offset = publication.position.offset;
-        match joining.take(publication, comes) {
-            Step::Nothing => return,
-            Step::Latest => {}
-            Step::Gap | Step::Reset => self.resets.push(offset),
+        match joining.take(publication, novelty) {
+            Continuation::Nothing => return,
+            Continuation::Latest => {}
+            Continuation::Gap | Continuation::Reset => self.resets.push(offset),
         }
         self.offsets.push(offset);
     }
@@ -75,7 +75,7 @@ impl Course {
             taken.take(
                 &mut joining,
                 &at(1, offset),
-                Comes::again(offset == self.seen),
+                Novelty::repeated(offset == self.seen),
             );
         }
         assert_eq!(
@@ -89,12 +89,12 @@ impl Course {
                 taken.take(
                     &mut joining,
                     &at(1, offset),
-                    Comes::again(offset == self.seen),
+                    Novelty::repeated(offset == self.seen),
                 );
             }
         }
         for offset in self.seen + 1..=self.last {
-            taken.take(&mut joining, &at(1, offset), Comes::New);
+            taken.take(&mut joining, &at(1, offset), Novelty::New);
         }
         taken
     }
@@ -180,8 +180,8 @@ fn going_back_for_others_is_not_going_to_the_cursor() {
     let mut device = Joining::at_cursor();
     let mut other = Joining::new(&pattern, &Start::Latest);
     for (to_cursor, is_at_cursor, steps) in [
-        (false, false, [Step::Nothing, Step::Latest]),
-        (true, true, [Step::Latest, Step::Nothing]),
+        (false, false, [Continuation::Nothing, Continuation::Latest]),
+        (true, true, [Continuation::Latest, Continuation::Nothing]),
     ] {
         device.begin(to_cursor);
         other.begin(to_cursor);
@@ -189,7 +189,8 @@ fn going_back_for_others_is_not_going_to_the_cursor() {
             (device.is_at_cursor(), other.is_at_cursor()),
             (is_at_cursor, false)
         );
-        let taken = [&mut device, &mut other].map(|joining| joining.take(&at(1, 3), Comes::Latest));
+        let taken =
+            [&mut device, &mut other].map(|joining| joining.take(&at(1, 3), Novelty::Latest));
         assert_eq!(taken, steps);
     }
 }
@@ -204,19 +205,19 @@ fn an_end_is_followed_by_another_epoch_and_nothing_is_lost_by_that() {
     for start in [Start::Latest, since(1, 1)] {
         let mut joining = Joining::new(&pattern, &start);
         joining.begin(false);
-        assert_eq!(joining.take(&ended, Comes::Latest), Step::Latest);
-        assert_eq!(joining.take(&at(2, 1), Comes::New), Step::Latest);
+        assert_eq!(joining.take(&ended, Novelty::Latest), Continuation::Latest);
+        assert_eq!(joining.take(&at(2, 1), Novelty::New), Continuation::Latest);
         assert_eq!(
-            joining.take(&at(4, 1), Comes::New),
-            Step::Reset,
+            joining.take(&at(4, 1), Novelty::New),
+            Continuation::Reset,
             "no end before"
         );
     }
     let mut device = Joining::at_cursor();
     device.begin(true);
-    assert_eq!(device.take(&ended, Comes::Latest), Step::Latest);
-    assert_eq!(device.take(&ended, Comes::Latest), Step::Nothing);
-    assert_eq!(device.take(&at(2, 1), Comes::New), Step::Latest);
+    assert_eq!(device.take(&ended, Novelty::Latest), Continuation::Latest);
+    assert_eq!(device.take(&ended, Novelty::Latest), Continuation::Nothing);
+    assert_eq!(device.take(&at(2, 1), Novelty::New), Continuation::Latest);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn who_has_seen_an_end_loses_what_is_missing_of_the_next_epoch() {
     ] {
         let mut joining = Joining::new(&pattern, &Start::Latest);
         joining.begin(false);
-        joining.take(&ended, Comes::Latest);
+        joining.take(&ended, Novelty::Latest);
         assert_eq!(joining.loses(&topic(), told), is_lost, "{told}");
     }
 }
@@ -267,9 +268,15 @@ fn after_a_loss_the_latest_follows_and_who_has_seen_more_is_ahead_of_it() {
             offset: 3,
         },
     );
-    assert_eq!(joining.take(&at(1, 2), Comes::Latest), Step::Nothing);
-    assert_eq!(joining.take(&at(1, 3), Comes::Latest), Step::Latest);
-    assert_eq!(joining.take(&at(1, 4), Comes::New), Step::Latest);
+    assert_eq!(
+        joining.take(&at(1, 2), Novelty::Latest),
+        Continuation::Nothing
+    );
+    assert_eq!(
+        joining.take(&at(1, 3), Novelty::Latest),
+        Continuation::Latest
+    );
+    assert_eq!(joining.take(&at(1, 4), Novelty::New), Continuation::Latest);
 }
 
 #[test]
@@ -299,6 +306,9 @@ fn nobody_loses_what_has_not_begun_to_come_nor_what_only_a_device_misses() {
 
     let mut device = Joining::at_cursor();
     device.begin(true);
-    assert_eq!(device.take(&at(1, 3), Comes::Earlier), Step::Latest);
+    assert_eq!(
+        device.take(&at(1, 3), Novelty::Earlier),
+        Continuation::Latest
+    );
     assert!(!device.loses(&topic(), next.position));
 }

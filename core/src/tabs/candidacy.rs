@@ -242,7 +242,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
     /// The server knows of a later leadership than this one. If this tab holds the lock, it has no right to it.
     pub(super) fn handle_superseded(&mut self, now: Instant, config: &TabsConfig) {
         self.release();
-        self.ask(now, config);
+        self.probe(now, config);
     }
 
     /// There is a worker of a later generation.
@@ -261,7 +261,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         config: &TabsConfig,
     ) {
         match self.standing {
-            Standing::Following { silent_at } if silent_at <= now => self.ask(now, config),
+            Standing::Following { silent_at } if silent_at <= now => self.probe(now, config),
             Standing::Asking { until, is_answered } if until <= now => {
                 if is_answered || is_alone {
                     let jitter = self.jitter(is_visible);
@@ -271,7 +271,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
                     };
                 } else {
                     self.steps.push_back(Step::Forget);
-                    self.ask(now, config);
+                    self.probe(now, config);
                 }
             }
             Standing::Vacant { until, steals } if until <= now => {
@@ -287,7 +287,7 @@ impl<const LEADS: bool> Candidacy<LEADS> {
         }
     }
 
-    fn ask(&mut self, now: Instant, config: &TabsConfig) {
+    fn probe(&mut self, now: Instant, config: &TabsConfig) {
         let patience = config.probe_timeout * (1 << self.backoff.attempt().min(DOUBLINGS_MAX));
         self.standing = Standing::Asking {
             until: now + patience,

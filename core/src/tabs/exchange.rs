@@ -58,7 +58,7 @@ pub(super) enum ExchangeOutput<P> {
 
 /// A member's publish: the member, its link, and its own number for the request.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct MemberPublish {
     member: TabId,
     link: u32,
     request: u64,
@@ -70,7 +70,7 @@ pub(super) struct Exchange<P> {
     /// The members and their current links.
     members: SortedMap<TabId, u32>,
     routes: OrderedMap<Pattern, Route<P>>,
-    requests: SortedMap<u64, Asked>,
+    requests: SortedMap<u64, MemberPublish>,
     presences: Presences,
     /// Pings of members that are unanswered.
     pings: Vec<Pinged>,
@@ -146,7 +146,7 @@ impl<P: Payload + Clone> Exchange<P> {
             self.leave(member, &pattern);
         }
         self.leave_presences(member);
-        self.requests.retain(|_, asked| asked.member != member);
+        self.requests.retain(|_, publish| publish.member != member);
     }
 
     /// The longest message that the server accepts, in bytes, if it has said so.
@@ -306,12 +306,12 @@ impl<P: Payload + Clone> Exchange<P> {
     fn publish(&mut self, now: Instant, member: TabId, request: u64, publish: PublishRequest<P>) {
         let link = self.members.get(&member).copied().unwrap_or(0);
         let number = self.client.handle_publish(now, publish);
-        let asked = Asked {
+        let publish = MemberPublish {
             member,
             link,
             request,
         };
-        self.requests.insert(number, asked);
+        self.requests.insert(number, publish);
     }
 
     fn one(&mut self, member: TabId, frame: ServerFrame<P>) {

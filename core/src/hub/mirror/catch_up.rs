@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Mirror, Progress};
 use crate::history::Excerpt;
 use crate::hub::Hub;
-use crate::hub::replica::Told;
+use crate::hub::replica::CopyState;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
 use crate::publication::{Position, Publication};
@@ -43,7 +43,7 @@ enum Stage {
 impl<P: Payload + Clone, T> Mirror<P, T> {
     /// Handles a publication from the push channel: routes it if it continues the copy, otherwise holds it and reads
     /// the topic.
-    pub(super) fn hear(
+    pub(super) fn route_or_hold(
         &mut self,
         now: Instant,
         hub: &mut Hub<P>,
@@ -229,9 +229,9 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             hub.remember_unbegun(now, topic);
         }
         match hub.handle_excerpt(now, excerpt) {
-            Told::Settled => catch_up.wanted = None,
-            Told::TailLost { .. } if catch_up.was_renewed => hub.replace(now, excerpt),
-            Told::TailLost { epoch } => {
+            CopyState::Settled => catch_up.wanted = None,
+            CopyState::TailLost { .. } if catch_up.was_renewed => hub.replace(now, excerpt),
+            CopyState::TailLost { epoch } => {
                 catch_up.was_renewed = true;
                 catch_up.stage = Stage::Renewing;
                 let topic = topic.clone();
@@ -264,7 +264,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             return;
         };
         for publication in catch_up.held {
-            self.hear(now, hub, publication);
+            self.route_or_hold(now, hub, publication);
         }
         if catch_up.is_overfull {
             self.catch_up(hub, topic);

@@ -35,7 +35,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
 
     /// Requests a batch. The link must be up, and [`Mirror::poll_cursors`] must have returned the result of the
     /// previous batch.
-    pub(in crate::hub) fn ask_cursors(&mut self, now: Instant, calls: Vec<CursorCall>) {
+    pub(in crate::hub) fn request_cursors(&mut self, now: Instant, calls: Vec<CursorCall>) {
         let pending = PendingCall::Cursors(calls.len());
         self.cursors = CursorBatch::InFlight;
         self.call(now, pending, UplinkCall::Cursors(calls));

@@ -13,7 +13,7 @@ use crate::publication::Position;
 use crate::router::Ticket;
 use crate::time::Instant;
 use crate::topic::{Pattern, Topic};
-use crate::uplink::{Asked, CallId, UplinkCall};
+use crate::uplink::{CallId, PendingCall, UplinkCall};
 
 /// The most patterns in one call.
 const PATTERNS_MAX: usize = 1000;
@@ -21,7 +21,7 @@ const PATTERNS_MAX: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Followed {
     ticket: Ticket,
-    step: Step,
+    stage: Stage,
     /// Whether the uplink was asked to follow it since the link came up.
     was_asked: bool,
     /// Something was missed during the read, so the pattern has to be read again.
@@ -36,7 +36,7 @@ pub(super) struct Followed {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum Stage {
     /// To be followed.
     Wanted,
     /// The call to follow it is in flight.
@@ -49,7 +49,7 @@ enum Step {
 
 impl Followed {
     pub(super) fn is_live(&self) -> bool {
-        self.step == Step::Live
+        self.stage == Stage::Live
     }
 }
 
@@ -60,7 +60,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         }
         let followed = Followed {
             ticket: self.patterns.subscribe(pattern, ()),
-            step: Step::Wanted,
+            stage: Stage::Wanted,
             was_asked: self.to_unfollow.remove(pattern),
             is_again: false,
             is_known: false,
@@ -125,7 +125,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     /// The link was lost: everything has to be followed and read again.
     pub(super) fn follow_again(&mut self) {
         for (pattern, followed) in &mut self.followed {
-            followed.step = Step::Wanted;
+            followed.stage = Stage::Wanted;
             followed.was_asked = false;
             followed.is_again = false;
             followed.is_compared = false;
@@ -137,11 +137,11 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
     /// subscriptions still start if publications are missed all the time.
     pub(super) fn compare_again(&mut self) {
         for (pattern, followed) in &mut self.followed {
-            match followed.step {
-                Step::Wanted | Step::Following => {}
-                Step::Reading(_) => followed.is_again = true,
-                Step::Live => {
-                    followed.step = Step::Wanted;
+            match followed.stage {
+                Stage::Wanted | Stage::Following => {}
+                Stage::Reading(_) => followed.is_again = true,
+                Stage::Live => {
+                    followed.stage = Stage::Wanted;
                     self.to_follow.insert(pattern.clone());
                 }
             }
@@ -164,19 +164,19 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
             let patterns = take_some(&mut self.to_unfollow, &mut None);
             self.is_changing = true;
             self.has_unfollowed = true;
-            self.call(now, Asked::Unfollow, UplinkCall::Unfollow(patterns));
+            self.call(now, PendingCall::Unfollow, UplinkCall::Unfollow(patterns));
         } else if !self.to_follow.is_empty() {
             let patterns = take_some(&mut self.to_follow, &mut self.followed_last);
             for pattern in &patterns {
                 if let Some(followed) = self.followed.get_mut(pattern) {
-                    followed.step = Step::Following;
+                    followed.stage = Stage::Following;
                     followed.was_asked = true;
                 }
             }
             self.is_changing = true;
             self.call(
                 now,
-                Asked::Follow(patterns.clone()),
+                PendingCall::Follow(patterns.clone()),
                 UplinkCall::Follow(patterns),
             );
         }
@@ -187,21 +187,21 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         let Some(followed) = self.followed.get_mut(pattern) else {
             return;
         };
-        if followed.step != Step::Following {
+        if followed.stage != Stage::Following {
             return;
         }
-        followed.step = Step::Reading(None);
+        followed.stage = Stage::Reading(None);
         if let Some(topic) = pattern.exact() {
             let since = followed.since;
             return self.catch_up_since(hub, &topic, since);
         }
         let list = self.call(
             now,
-            Asked::List(pattern.clone()),
+            PendingCall::List(pattern.clone()),
             UplinkCall::List(pattern.clone()),
         );
         if let Some(followed) = self.followed.get_mut(pattern) {
-            followed.step = Step::Reading(Some(list));
+            followed.stage = Stage::Reading(Some(list));
         }
     }
 
@@ -218,7 +218,7 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
         if self
             .followed
             .get(pattern)
-            .is_none_or(|followed| followed.step != Step::Reading(Some(call)))
+            .is_none_or(|followed| followed.stage != Stage::Reading(Some(call)))
         {
             return;
         }
@@ -238,14 +238,14 @@ impl<P: Payload + Clone, T> Mirror<P, T> {
 
     pub(super) fn become_live(&mut self, now: Instant, hub: &mut Hub<P>, pattern: &Pattern) {
         if let Some(followed) = self.followed.get_mut(pattern)
-            && matches!(followed.step, Step::Reading(_))
+            && matches!(followed.stage, Stage::Reading(_))
         {
-            followed.step = Step::Live;
+            followed.stage = Stage::Live;
             followed.is_known = true;
             followed.is_compared = true;
             followed.since = None;
             if core::mem::take(&mut followed.is_again) {
-                followed.step = Step::Wanted;
+                followed.stage = Stage::Wanted;
                 self.to_follow.insert(pattern.clone());
             }
             self.progress.push_back(Progress::Pattern(pattern.clone()));

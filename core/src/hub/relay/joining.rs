@@ -12,7 +12,7 @@ use super::{Above, Interest, Relay};
 use crate::flow::{Flow, Past};
 use crate::hub::SubscribeError;
 use crate::hub::due::{DownlinkId, SubscriptionId};
-use crate::joining::{Comes, Joining, Step};
+use crate::joining::{Continuation, Joining, Novelty};
 use crate::payload::Payload;
 use crate::protocol::{Start, SubscribeRequest, TopicPosition};
 use crate::publication::{Position, Publication};
@@ -62,7 +62,7 @@ impl<P: Payload> Relay<P> {
         if let Some(route) = self.routes.get_mut(pattern) {
             route.is_rewinding = true;
             self.aggregate(now, pattern);
-            self.ask_back(pattern.clone(), Start::New);
+            self.request_rewind(pattern.clone(), Start::New);
         }
     }
 
@@ -74,7 +74,7 @@ impl<P: Payload> Relay<P> {
     }
 
     /// Asks the uplink to go back for a subscriber with this start.
-    pub(super) fn ask_back(&mut self, pattern: Pattern, start: Start) {
+    pub(super) fn request_rewind(&mut self, pattern: Pattern, start: Start) {
         self.interest.push_back(Interest::Rewind { pattern, start });
     }
 
@@ -120,7 +120,7 @@ impl<P: Payload> Relay<P> {
         publication: &Arc<Publication<P>>,
         is_latest: bool,
     ) {
-        self.hand_to_joining(now, pattern, publication, Comes::again(is_latest));
+        self.hand_to_joining(now, pattern, publication, Novelty::repeated(is_latest));
     }
 
     /// Hands a publication to each waiting subscriber that needs it.
@@ -129,9 +129,9 @@ impl<P: Payload> Relay<P> {
         now: Instant,
         pattern: &Pattern,
         publication: &Arc<Publication<P>>,
-        comes: Comes,
+        novelty: Novelty,
     ) {
-        if comes == Comes::Latest
+        if novelty == Novelty::Latest
             && let Some(route) = self.routes.get_mut(pattern)
         {
             route.keep(publication);
@@ -148,17 +148,17 @@ impl<P: Payload> Relay<P> {
         } = &**publication;
         for (id, joining) in &mut route.joining {
             let index = id.index();
-            let step = joining.take(publication, comes);
+            let continuation = joining.take(publication, novelty);
             let mut subscribers = route.subscribers.iter();
-            let is_lost = match step {
-                Step::Reset => true,
-                Step::Gap => subscribers.any(|(known, own)| known == id && own.loses()),
-                Step::Latest | Step::Nothing => false,
+            let is_lost = match continuation {
+                Continuation::Reset => true,
+                Continuation::Gap => subscribers.any(|(known, own)| known == id && own.loses()),
+                Continuation::Latest | Continuation::Nothing => false,
             };
             if is_lost {
                 self.subscribers.reset(now, index, topic, *position);
             }
-            if step != Step::Nothing {
+            if continuation != Continuation::Nothing {
                 self.subscribers.deliver(now, index, publication);
             }
         }

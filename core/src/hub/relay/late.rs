@@ -6,7 +6,7 @@ use super::route::Route;
 use super::{Above, Relay};
 use crate::flow::Flow;
 use crate::hub::due::SubscriptionId;
-use crate::joining::Step;
+use crate::joining::Continuation;
 use crate::payload::Payload;
 use crate::protocol::TopicPosition;
 use crate::publication::{Position, Publication};
@@ -32,7 +32,7 @@ impl<P: Payload> Relay<P> {
 
     /// Brings a resuming subscriber up to what was last seen here. There is no history here: if it misses more than the
     /// latest value and the uplink may have the rest, it has been made to wait instead.
-    pub(super) fn catch_up(
+    pub(super) fn resume(
         &mut self,
         now: Instant,
         id: SubscriptionId,
@@ -46,15 +46,15 @@ impl<P: Payload> Relay<P> {
             return;
         }
         for (topic, latest) in route.topics.iter() {
-            let step = match Route::before(pattern, topic, latest, known) {
-                Some(known) => Route::step(known, latest, flow.skips()),
-                None => Step::Latest,
+            let continuation = match Route::before(pattern, topic, latest, known) {
+                Some(known) => Route::continuation(known, latest, flow.skips()),
+                None => Continuation::Latest,
             };
-            if step == Step::Reset {
+            if continuation == Continuation::Reset {
                 self.subscribers
                     .reset(now, id.index(), topic, latest.position);
             }
-            if step != Step::Nothing {
+            if continuation != Continuation::Nothing {
                 self.subscribers.deliver(now, id.index(), latest);
             }
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::flow::{Conflate, Flow, Past, Slow};
 use crate::hub::SubscriptionId;
-use crate::joining::{Joining, Step};
+use crate::joining::{Continuation, Joining};
 use crate::limits::CLIENT_TOPICS_MAX;
 use crate::protocol::{Start, SubscribeRequest};
 use crate::publication::{Position, Publication};
@@ -103,9 +103,9 @@ impl<P> Route<P> {
             0
         };
         let gap = position.offset.saturating_sub(seen + 1);
-        let told = gap.min(self.lag);
-        self.lag -= told;
-        gap - told
+        let reported = gap.min(self.lag);
+        self.lag -= reported;
+        gap - reported
     }
 
     /// Keeps a publication as the latest of its topic. Returns the position of the previous one; its own if it is the
@@ -123,15 +123,19 @@ impl<P> Route<P> {
 
     /// What a subscriber that has seen `known` of a topic needs now that `latest` was seen here. One that `skips` needs
     /// only the latest value.
-    pub(super) fn step(known: Position, latest: &Publication<P>, skips: bool) -> Step {
+    pub(super) fn continuation(
+        known: Position,
+        latest: &Publication<P>,
+        skips: bool,
+    ) -> Continuation {
         if known.epoch != latest.position.epoch {
-            return Step::Reset;
+            return Continuation::Reset;
         }
         match latest.position.offset.checked_sub(known.offset) {
-            Some(0) => Step::Nothing,
-            Some(1) => Step::Latest,
-            Some(_) if skips => Step::Latest,
-            Some(_) | None => Step::Reset,
+            Some(0) => Continuation::Nothing,
+            Some(1) => Continuation::Latest,
+            Some(_) if skips => Continuation::Latest,
+            Some(_) | None => Continuation::Reset,
         }
     }
 

@@ -17,14 +17,14 @@ use crate::time::Instant;
 
 /// The authentication that the host has to do.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct Authentication {
     /// Tokens that clients sent and the host has not taken yet.
     tokens: VecDeque<(ConnectionId, String)>,
     /// The grant of clients that need no authentication, shared by all of them.
     everything: Arc<Grant>,
 }
 
-impl Asking {
+impl Authentication {
     pub(super) fn new() -> Self {
         Self {
             tokens: VecDeque::new(),
@@ -40,7 +40,7 @@ impl Asking {
 impl<P: Payload + Clone> ServerHub<P> {
     /// A client has connected, and may do everything.
     pub fn handle_open(&mut self, now: Instant) -> ConnectionId {
-        self.handle_open_as(now, &Access::open(self.asking.everything.clone()))
+        self.handle_open_as(now, &Access::open(self.authentication.everything.clone()))
     }
 
     /// A client has connected; `access` is what is known about it.
@@ -86,7 +86,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// The next token to check. The host finds out what its bearer may do and reports it to
     /// [`ServerHub::handle_authenticated`]. Drain this until `None` whenever draining [`ServerHub::poll_output`].
     pub fn poll_token(&mut self) -> Option<(ConnectionId, String)> {
-        self.asking.tokens.pop_front()
+        self.authentication.tokens.pop_front()
     }
 
     /// What the bearer of a token may do, or why it was refused. Ignored if the connection has gone meanwhile.

@@ -37,9 +37,9 @@ pub(super) struct Disconnects {
     /// Whether the link to the other servers is up.
     is_linked: bool,
     /// Users whose disconnects have to be announced now.
-    untold: VecDeque<Arc<str>>,
+    unannounced: VecDeque<Arc<str>>,
     /// When to announce all of this server's disconnects again.
-    tell_again_at: Option<Instant>,
+    announce_again_at: Option<Instant>,
 }
 
 /// The last time that a user's connections were ended.
@@ -84,7 +84,7 @@ impl Disconnects {
     }
 
     /// Another server announces a disconnect. Returns when it was, if it is news.
-    fn hear(&mut self, now: Instant, disconnect: &Disconnect) -> Option<Instant> {
+    fn handle_announced(&mut self, now: Instant, disconnect: &Disconnect) -> Option<Instant> {
         let age = u64::try_from(disconnect.age.as_micros()).unwrap_or(u64::MAX);
         let at = Instant::from_micros(now.as_micros().saturating_sub(age));
         let known = self.ended.get(&disconnect.user);
@@ -103,35 +103,35 @@ impl Disconnects {
     /// The link to the other servers is up: announces soon what they could not hear before.
     pub(super) fn link(&mut self, now: Instant) {
         self.is_linked = true;
-        self.untold.clear();
-        self.tell_again(now);
+        self.unannounced.clear();
+        self.announce_again(now);
     }
 
     /// Another server has joined and needs to hear what was announced before.
-    pub(super) fn tell_again(&mut self, now: Instant) {
+    pub(super) fn announce_again(&mut self, now: Instant) {
         if self.is_linked && self.ended.values().any(|ended| ended.is_own) {
-            self.tell_again_at.get_or_insert(now + GATHER);
+            self.announce_again_at.get_or_insert(now + GATHER);
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if self.tell_again_at.is_some_and(|at| at <= now) {
-            self.tell_again_at = None;
+        if self.announce_again_at.is_some_and(|at| at <= now) {
+            self.announce_again_at = None;
             self.forget(now);
             let own = self.ended.iter().filter(|(_, ended)| ended.is_own);
-            self.untold = own.map(|(user, _)| Arc::clone(user)).collect();
+            self.unannounced = own.map(|(user, _)| Arc::clone(user)).collect();
         }
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
-        self.tell_again_at
+        self.announce_again_at
     }
 
     /// Takes disconnects to announce, as many as fit into `bytes_max`, but at least one.
     fn take(&mut self, now: Instant, bytes_max: usize) -> Vec<Disconnect> {
         let mut told = Vec::new();
         let mut bytes = 0;
-        while let Some(user) = self.untold.front() {
+        while let Some(user) = self.unannounced.front() {
             if let Some(Ended { id, at, .. }) = self.ended.get(user) {
                 let disconnect = Disconnect {
                     id: *id,
@@ -144,7 +144,7 @@ impl Disconnects {
                 }
                 told.push(disconnect);
             }
-            self.untold.pop_front();
+            self.unannounced.pop_front();
         }
         told
     }
@@ -172,7 +172,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         };
         self.disconnects.remember(now, Arc::clone(user), ended);
         if tells && self.disconnects.is_linked {
-            self.disconnects.untold.push_front(Arc::clone(user));
+            self.disconnects.unannounced.push_front(Arc::clone(user));
         }
         let count = self.end_connections(now, user, now);
         self.drain_hub(now);
@@ -184,7 +184,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn handle_disconnects_heard(&mut self, now: Instant, heard: Vec<Disconnect>) {
         self.settle();
         for disconnect in heard {
-            if let Some(at) = self.disconnects.hear(now, &disconnect) {
+            if let Some(at) = self.disconnects.handle_announced(now, &disconnect) {
                 self.end_connections(now, &disconnect.user, at);
             }
         }
@@ -200,7 +200,7 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// An announcement from [`ServerHub::poll_disconnects`] could not be sent: it is repeated soon.
     pub fn handle_disconnects_lost(&mut self, now: Instant) {
-        self.disconnects.tell_again(now);
+        self.disconnects.announce_again(now);
     }
 
     /// Ends those connections of a user whose authentication was requested by the time `at`.

@@ -205,7 +205,7 @@ impl<P: Payload + Clone> ServerHub<P> {
                 if upstream.mirror.is_up()
                     && let Some(calls) = keeper.poll_calls(now)
                 {
-                    upstream.mirror.ask_cursors(now, calls);
+                    upstream.mirror.request_cursors(now, calls);
                 }
             }
         }
@@ -343,7 +343,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             && upstream.mirror.is_up()
             && let Some(calls) = keeper.poll_calls(now)
         {
-            upstream.mirror.ask_cursors(now, calls);
+            upstream.mirror.request_cursors(now, calls);
         }
     }
 

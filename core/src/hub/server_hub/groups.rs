@@ -35,7 +35,7 @@ pub(super) struct Groups {
     /// Claims to announce to the other servers.
     claims: VecDeque<Claim>,
     /// When to announce them.
-    tell_at: Option<Instant>,
+    announce_at: Option<Instant>,
 }
 
 impl Groups {
@@ -72,24 +72,24 @@ impl Groups {
         };
         let claims: Vec<Claim> = self.latest.iter().map(claim).collect();
         for claim in claims {
-            self.tell(now, claim);
+            self.announce(now, claim);
         }
     }
 
-    fn tell(&mut self, now: Instant, claim: Claim) {
+    fn announce(&mut self, now: Instant, claim: Claim) {
         if self.is_linked && self.claims.len() < GATHERED_MAX {
             self.claims.push_back(claim);
-            self.tell_at.get_or_insert(now + GATHER);
+            self.announce_at.get_or_insert(now + GATHER);
         }
     }
 
     /// Another server claims a group for one of its connections. Returns the connection of this server that has to be
     /// closed. If that one's term is later, the claim is answered with it instead. If the terms are equal, neither
     /// server knows which came first, and both stay.
-    fn hear(&mut self, now: Instant, claim: Claim) -> Option<ConnectionId> {
+    fn handle_announced(&mut self, now: Instant, claim: Claim) -> Option<ConnectionId> {
         let (id, term) = *self.latest.get(&claim.shared_by)?;
         if term > claim.term {
-            self.tell(now, Claim { term, ..claim });
+            self.announce(now, Claim { term, ..claim });
         }
         if term >= claim.term {
             return None;
@@ -99,18 +99,18 @@ impl Groups {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if self.tell_at.is_some_and(|at| at <= now) {
-            self.tell_at = None;
+        if self.announce_at.is_some_and(|at| at <= now) {
+            self.announce_at = None;
         }
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
-        self.tell_at
+        self.announce_at
     }
 
     /// Takes the claims that are due, as many as fit into `bytes_max`, but at least one.
     fn take(&mut self, bytes_max: usize) -> Vec<Claim> {
-        if self.tell_at.is_some() {
+        if self.announce_at.is_some() {
             return Vec::new();
         }
         let mut bytes = 0;
@@ -131,7 +131,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         };
         let superseded = self.groups.enter(id, shared_by, term);
         if superseded != Some(id) {
-            self.groups.tell(now, claim);
+            self.groups.announce(now, claim);
         }
         self.supersede(now, superseded);
     }
@@ -149,7 +149,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn handle_claims(&mut self, now: Instant, claims: Vec<Claim>) {
         self.settle();
         for claim in claims {
-            let superseded = self.groups.hear(now, claim);
+            let superseded = self.groups.handle_announced(now, claim);
             self.supersede(now, superseded);
         }
         self.drain_hub(now);

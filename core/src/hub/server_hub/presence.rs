@@ -1,4 +1,4 @@
-//! The presences of a server's sessions: telling watchers and other servers about them.
+//! The presences of a server's sessions: watchers and other servers get their changes.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -58,7 +58,7 @@ impl<P: Payload + Clone> Presences<P> {
     }
 
     /// The state of a topic whose diffs a connection has missed, for when nothing else waits for it.
-    pub(super) fn catch_up(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
+    pub(super) fn next_state(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
         // A shortcut: usually no watch has missed any.
         if !self.owes_states() {
             return None;
@@ -189,7 +189,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn handle_presence_heard(&mut self, now: Instant, message: PresenceMessage<P>) {
         let is_own = message.from == self.config.presence.node;
         if !is_own && matches!(message.body, PresenceBody::Hello) {
-            self.disconnects.tell_again(now);
+            self.disconnects.announce_again(now);
         }
         self.presences.tracker.handle_message(now, message);
         self.drain_hub(now);
@@ -223,12 +223,12 @@ impl<P: Payload + Clone> ServerHub<P> {
         while let Some(output) = self.presences.tracker.poll_output() {
             match output {
                 PresenceOutput::Send(message) => self.presences.messages.push_back(message),
-                PresenceOutput::Diff { diff, .. } => self.tell_watchers(now, &diff),
+                PresenceOutput::Diff { diff, .. } => self.notify_watchers(now, &diff),
             }
         }
     }
 
-    fn tell_watchers(&mut self, now: Instant, diff: &Arc<PresenceDiff<P>>) {
+    fn notify_watchers(&mut self, now: Instant, diff: &Arc<PresenceDiff<P>>) {
         let watchers = self.presences.watchers.get(&diff.topic);
         for id in watchers.cloned().unwrap_or_default() {
             let behind = (id, diff.topic.clone());

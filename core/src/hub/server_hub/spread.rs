@@ -8,7 +8,7 @@
 
 use alloc::sync::Arc;
 
-use super::handing::{DELIVERIES_AT_ONCE, DELIVERIES_FIRST};
+use super::delivery::{DELIVERIES_AT_ONCE, DELIVERIES_FIRST};
 use super::{Connection, ConnectionId, ServerHub};
 use crate::gate::Emission;
 use crate::hub::{Spread, SubscriptionId};
@@ -37,7 +37,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// continue until neither this nor [`ServerHub::poll_output`] returns anything. A host that never calls it gets
     /// everything by `poll_output`.
     pub fn poll_spread(&mut self) -> Option<Spread<P>> {
-        if self.owing_since.is_none() || self.handing.is_some() {
+        if self.owing_since.is_none() || self.delivery.is_some() {
             return None;
         }
         self.spread = 0;

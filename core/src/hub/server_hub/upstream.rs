@@ -202,7 +202,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             return true;
         }
         if let Some((origin, result)) = upstream.mirror.poll_published() {
-            self.tell_published(now, origin, result);
+            self.report_published(now, origin, result);
             return true;
         }
         if let Some(progress) = upstream.mirror.poll_progress() {
@@ -212,13 +212,13 @@ impl<P: Payload + Clone> ServerHub<P> {
         let is_stale = upstream.mirror.is_stale();
         if upstream.is_stale != is_stale {
             upstream.is_stale = is_stale;
-            self.tell_stale(now, is_stale);
+            self.report_stale(now, is_stale);
             return true;
         }
         false
     }
 
-    fn tell_published(
+    fn report_published(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -246,7 +246,7 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
     }
 
-    fn tell_stale(&mut self, now: Instant, is_stale: bool) {
+    fn report_stale(&mut self, now: Instant, is_stale: bool) {
         // A connection that has ended gets no more frames.
         let ids: Vec<ConnectionId> = self.ids().filter(|id| !self.has_ended(*id)).collect();
         for id in ids {

@@ -46,7 +46,7 @@ impl<P> Default for Passed<P> {
 impl<P: Payload, T> Subscribers<P, T> {
     /// Handles deadlines up to `now`, so that a publication can pass over every gate that still rests. Returns the time
     /// to pass to gates, which never goes back.
-    pub(crate) fn catch_up(&mut self, now: Instant, wake: impl FnMut(&T) -> bool) -> Instant {
+    pub(crate) fn handle_overdue(&mut self, now: Instant, wake: impl FnMut(&T) -> bool) -> Instant {
         self.latest = self.latest.max(now);
         let is_due = |at: Instant| at <= self.latest;
         if self.timers.poll_timeout().is_some_and(is_due) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::route::via;
 use super::{Exchange, ExchangeOutput, MEMBER_HEARTBEAT_MS};
 use crate::client::{ClientEvent, ClosedReason, ConnectionState};
-use crate::joining::Comes;
+use crate::joining::Novelty;
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, WireError};
 use crate::publication::{Position, Publication};
@@ -34,8 +34,8 @@ impl<P: Payload + Clone> Exchange<P> {
                     self.all(ServerFrame::Error(error.clone().fatal()));
                 }
                 match state {
-                    ConnectionState::Stale => self.tell_stale(true),
-                    ConnectionState::Connected => self.tell_stale(false),
+                    ConnectionState::Stale => self.report_stale(true),
+                    ConnectionState::Connected => self.report_stale(false),
                     ConnectionState::Connecting { .. }
                     | ConnectionState::Disconnected
                     | ConnectionState::Closed(_) => {}
@@ -64,7 +64,7 @@ impl<P: Payload + Clone> Exchange<P> {
                 pattern,
                 publication,
                 is_latest,
-            } => self.hand_to_joining(&pattern, &publication, Comes::again(is_latest)),
+            } => self.hand_to_joining(&pattern, &publication, Novelty::repeated(is_latest)),
             ClientEvent::Rewound { pattern } => self.handle_rewound(&pattern),
             ClientEvent::Answered { ping } => self.handle_answered(ping),
             ClientEvent::Reset {
@@ -114,7 +114,7 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// Passes on whether the link to the backend is up, because it affects what an answered ping means: see
     /// [`ServerFrame::Stale`]. While there is no connection, the last known state stands.
-    fn tell_stale(&mut self, is_stale: bool) {
+    fn report_stale(&mut self, is_stale: bool) {
         if core::mem::replace(&mut self.is_stale, is_stale) != is_stale {
             self.all(if is_stale {
                 ServerFrame::Stale
@@ -125,7 +125,7 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 
     fn handle_publication(&mut self, pattern: &Pattern, publication: Arc<Publication<P>>) {
-        self.hand_to_joining(pattern, &publication, Comes::New);
+        self.hand_to_joining(pattern, &publication, Novelty::New);
         if let Some(route) = self.routes.get_mut(pattern) {
             route.handle_publication(&publication);
             let via = via(pattern);
@@ -152,16 +152,16 @@ impl<P: Payload + Clone> Exchange<P> {
     }
 
     fn handle_published(&mut self, request: u64, result: Result<Position, WireError>) {
-        let Some(asked) = self.requests.remove(&request) else {
+        let Some(publish) = self.requests.remove(&request) else {
             return;
         };
-        if self.members.get(&asked.member) != Some(&asked.link) {
+        if self.members.get(&publish.member) != Some(&publish.link) {
             return;
         }
-        let request = asked.request;
+        let request = publish.request;
         match result {
-            Ok(position) => self.one(asked.member, ServerFrame::Published { request, position }),
-            Err(error) => self.fail(asked.member, error.about_request(request)),
+            Ok(position) => self.one(publish.member, ServerFrame::Published { request, position }),
+            Err(error) => self.fail(publish.member, error.about_request(request)),
         }
     }
 }

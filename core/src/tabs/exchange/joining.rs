@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::route::{Place, Route, again, via};
 use super::{Exchange, ExchangeOutput};
-use crate::joining::{Comes, Joining, Step};
+use crate::joining::{Continuation, Joining, Novelty};
 use crate::payload::Payload;
 use crate::protocol::{ServerFrame, Start};
 use crate::publication::{Position, Publication};
@@ -35,7 +35,7 @@ impl<P: Payload + Clone> Exchange<P> {
         let Place::Waiting(start) = &seat.place else {
             return;
         };
-        match route.catch_up(pattern, seat.flow, start) {
+        match route.replay(pattern, seat.flow, start) {
             Some(missed) => {
                 let is_resumed = *start != Start::New;
                 self.confirm(member, pattern, is_resumed);
@@ -137,9 +137,9 @@ impl<P: Payload + Clone> Exchange<P> {
         &mut self,
         pattern: &Pattern,
         publication: &Arc<Publication<P>>,
-        comes: Comes,
+        novelty: Novelty,
     ) {
-        if comes == Comes::Latest
+        if novelty == Novelty::Latest
             && let Some(route) = self.routes.get_mut(pattern)
         {
             route.handle_publication(publication);
@@ -155,13 +155,13 @@ impl<P: Payload + Clone> Exchange<P> {
             let Place::Joining(joining) = &mut seat.place else {
                 continue;
             };
-            let step = joining.take(publication, comes);
-            if matches!(step, Step::Gap | Step::Reset) {
+            let continuation = joining.take(publication, novelty);
+            if matches!(continuation, Continuation::Gap | Continuation::Reset) {
                 let (topic, position) = (&publication.topic, publication.position);
                 let frame = reset(pattern, topic, position);
                 self.output.push_back(ExchangeOutput::One(*member, frame));
             }
-            if step != Step::Nothing && comes != Comes::New {
+            if continuation != Continuation::Nothing && novelty != Novelty::New {
                 let frame = again(pattern, publication);
                 self.output.push_back(ExchangeOutput::One(*member, frame));
             }

@@ -22,7 +22,7 @@ enum Stage {
     /// The member is joining.
     Joins,
     /// The server was asked with this ping.
-    Asked(u32),
+    Sent(u32),
     /// The connection was lost before the server answered, or before it sent the rest.
     Lost,
 }
@@ -47,7 +47,7 @@ impl<P: Payload + Clone> Exchange<P> {
         } else if self.awaits_rest(member) {
             Some(Stage::Lost)
         } else if let Some(ping) = self.client.handle_ping() {
-            Some(Stage::Asked(ping))
+            Some(Stage::Sent(ping))
         } else {
             (!self.is_confirmed(member)).then_some(Stage::Lost)
         };
@@ -66,7 +66,7 @@ impl<P: Payload + Clone> Exchange<P> {
     pub(super) fn release_pings(&mut self) -> bool {
         let is_over = |known: &Pinged| match known.stage {
             Stage::Joins => !self.joins(known.member),
-            Stage::Asked(_) => false,
+            Stage::Sent(_) => false,
             Stage::Lost => self.client.is_open() && self.is_confirmed(known.member),
         };
         let Some(at) = self.pings.iter().position(is_over) else {
@@ -105,7 +105,7 @@ impl<P: Payload + Clone> Exchange<P> {
 
     /// The server has answered a ping.
     pub(super) fn handle_answered(&mut self, ping: u32) {
-        let is_answered = |known: &Pinged| known.stage == Stage::Asked(ping);
+        let is_answered = |known: &Pinged| known.stage == Stage::Sent(ping);
         while let Some(at) = self.pings.iter().position(is_answered) {
             let Pinged { member, link, .. } = self.pings.remove(at);
             if self.link_of(member) == Some(link) {
@@ -117,7 +117,7 @@ impl<P: Payload + Clone> Exchange<P> {
     /// The connection is lost: whatever is missing arrives over the next one.
     pub(super) fn lose_pings(&mut self) {
         for known in &mut self.pings {
-            if let Stage::Asked(_) = known.stage {
+            if let Stage::Sent(_) = known.stage {
                 known.stage = Stage::Lost;
             }
         }

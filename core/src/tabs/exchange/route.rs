@@ -252,7 +252,7 @@ impl<P> Route<P> {
     }
 
     /// The frames that bring a newly starting member to the position of all; `None` if only the server can.
-    pub(super) fn catch_up(
+    pub(super) fn replay(
         &self,
         pattern: &Pattern,
         flow: Flow,
@@ -362,7 +362,7 @@ mod tests {
             (since(3), true),
             (since(5), false),
         ] {
-            let given = route.catch_up(&pattern, Flow::IMMEDIATE, &start);
+            let given = route.replay(&pattern, Flow::IMMEDIATE, &start);
             let given = given.expect("all there is to come is here");
             assert_eq!(given.len(), usize::from(is_new), "{start:?}");
         }

@@ -224,7 +224,7 @@ impl Survey {
             steps.push("INSERT INTO {upkeep} DEFAULT VALUES ON CONFLICT DO NOTHING;".into());
         }
         if self.is_sequence_behind {
-            steps.push(sequence::catch_up());
+            steps.push(sequence::advance());
         }
         if !self.has_cursors {
             steps.push(

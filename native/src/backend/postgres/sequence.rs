@@ -13,7 +13,7 @@ greatest((SELECT max(e.seq) FROM {events} e WHERE e.seq <> 0), \
 (SELECT greatest(u.trimmed_seq, u.looked_at_seq, u.aged_seq) FROM {upkeep} u))";
 
 /// Advances the sequence, under the lock that assigning places takes. Does nothing if it is not behind.
-pub(super) fn catch_up() -> String {
+pub(super) fn advance() -> String {
     format!(
         "SELECT pg_advisory_xact_lock({{order_lock}});\nSELECT setval({{sequence}}, t.top) FROM (SELECT {TOP} AS top) t \
          WHERE t.top > coalesce(pg_sequence_last_value({{sequence}}), 0);"

@@ -14,7 +14,7 @@ impl Scene {
     /// The offsets that a newcomer is sent from what is at hand; `None` if the server must go back.
     fn at_hand(&self, flow: Flow, start: &Start) -> Option<Vec<u64>> {
         let route = &self.exchange.routes[&self.pattern];
-        let frames = route.catch_up(&self.pattern, flow, start)?;
+        let frames = route.replay(&self.pattern, flow, start)?;
         let offsets = frames.into_iter().map(|frame| match frame {
             ServerFrame::Publication { publication, .. } => publication.position.offset,
             other => panic!("{other:?}"),

@@ -20,7 +20,7 @@ pub(super) const DELIVERIES_AT_ONCE: usize = 16;
 
 /// How far the current publications have been handed over.
 #[derive(Debug, Default)]
-pub(super) struct Handing {
+pub(super) struct DeliveryProgress {
     /// How many deliveries went ahead of connections that were ready before. A delivery that ends a local connection
     /// counts twice, because its close follows.
     overtaken: usize,
@@ -33,7 +33,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     /// What the host must do next.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
         loop {
-            self.hand_over();
+            self.deliver_some();
             let output = self.output.pop_front()?;
             match output {
                 ServerOutput::Close(id, CloseReason::Ended) if self.is_wanted_again(id) => {}
@@ -60,7 +60,7 @@ impl<P: Payload + Clone> ServerHub<P> {
     pub fn poll_frame(&mut self, id: ConnectionId) -> Option<ServerFrame<P>> {
         let known = self.find(id)?;
         if known.outbox.is_empty() {
-            if self.owing_since.is_some() && self.handing.is_none() && !self.hub.is_spreading() {
+            if self.owing_since.is_some() && self.delivery.is_none() && !self.hub.is_spreading() {
                 // A host may ask before it was told that the connection is ready; it gets what is due nevertheless.
                 self.settle();
             } else if !known.is_ready {
@@ -73,7 +73,7 @@ impl<P: Payload + Clone> ServerHub<P> {
             self.note_popped(id.index);
         }
         let Some(frame) = frame else {
-            let state = self.presences.catch_up(id);
+            let state = self.presences.next_state(id);
             self.connections[id.index as usize].is_ready = state.is_some();
             return state;
         };
@@ -111,14 +111,14 @@ impl<P: Payload + Clone> ServerHub<P> {
 
     /// Finishes what [`ServerHub::drain_hub_later`] has postponed, before anything else happens.
     pub(super) fn settle(&mut self) {
-        self.handing = None;
+        self.delivery = None;
         if let Some(now) = self.owing_since.take() {
             self.drain_hub(now);
         }
     }
 
     /// Continues with the postponed deliveries until a few connections are ready for the host, or none is left.
-    pub(super) fn hand_over(&mut self) {
+    pub(super) fn deliver_some(&mut self) {
         let Some(now) = self.owing_since else {
             return;
         };
@@ -126,18 +126,18 @@ impl<P: Payload + Clone> ServerHub<P> {
             // The host polls the rest of the spread itself.
             return;
         }
-        if self.handing.is_none() && !self.hub.owes_one_topic() {
+        if self.delivery.is_none() && !self.hub.owes_one_topic() {
             // Publications of several topics go into outboxes first, so that those of one connection leave together.
             return self.settle();
         }
-        let handing = self.handing.get_or_insert_default();
-        if handing.at_hand > 0 {
-            handing.at_hand -= 1;
+        let delivery = self.delivery.get_or_insert_default();
+        if delivery.at_hand > 0 {
+            delivery.at_hand -= 1;
             return;
         }
         let ready = self.output.len();
         let most = if ready > 0 {
-            DELIVERIES_AT_ONCE.min(DELIVERIES_FIRST.saturating_sub(handing.overtaken))
+            DELIVERIES_AT_ONCE.min(DELIVERIES_FIRST.saturating_sub(delivery.overtaken))
         } else {
             DELIVERIES_AT_ONCE
         };
@@ -150,9 +150,9 @@ impl<P: Payload + Clone> ServerHub<P> {
         }
         let handed = self.output.len() - ready;
         self.output.rotate_left(ready);
-        if let Some(handing) = &mut self.handing {
-            handing.at_hand = handed.saturating_sub(1);
-            handing.overtaken += if ready > 0 { handed } else { 0 };
+        if let Some(delivery) = &mut self.delivery {
+            delivery.at_hand = handed.saturating_sub(1);
+            delivery.overtaken += if ready > 0 { handed } else { 0 };
         }
     }
 }
