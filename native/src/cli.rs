@@ -1,6 +1,6 @@
 //! The commands of the program, and what its exit status means.
 
-mod asking;
+mod api;
 mod config;
 mod disconnect;
 mod environment;
@@ -122,7 +122,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    say(told(error));
+    say(describe(error));
     if error.is::<WrongAddress>()
         || error.is::<NotText>()
         || error.is::<config::Problems>()
@@ -142,7 +142,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 /// An error with its causes. Many errors contain the text of their cause, which is printed only once.
-fn told(error: &anyhow::Error) -> String {
+fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -156,7 +156,7 @@ fn told(error: &anyhow::Error) -> String {
 
 /// The command line, the environment and the files together make no sense.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", told(.0))]
+#[error("{}", describe(.0))]
 struct Misconfigured(anyhow::Error);
 
 impl Misconfigured {

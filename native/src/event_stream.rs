@@ -31,11 +31,11 @@ const SIZE_BYTES_MAX: usize = 10;
 /// A stream that has been opened, and has no writer yet.
 pub(crate) struct EventStream {
     pub(crate) reader: LocalReader,
-    pub(crate) told: Told,
+    pub(crate) context: StreamContext,
 }
 
 /// The state of a stream, whether an HTTP server or a shard writes it.
-pub(crate) struct Told {
+pub(crate) struct StreamContext {
     pub(crate) standing: Standing,
     /// When the client has to authenticate again.
     pub(crate) ends: Option<SystemTime>,
@@ -45,19 +45,19 @@ pub(crate) struct Told {
 }
 
 impl EventStream {
-    pub(crate) const fn new(reader: LocalReader, told: Told) -> Self {
-        Self { reader, told }
+    pub(crate) const fn new(reader: LocalReader, context: StreamContext) -> Self {
+        Self { reader, context }
     }
 
     /// Gives the stream to its shard, which writes it to the socket after the head of the response.
     pub(crate) fn hand_over(self, transport: Transport, head: Vec<u8>) {
-        let Self { reader, told } = self;
+        let Self { reader, context } = self;
         reader.give_up(|id| {
             Command::Adopt(Box::new(Adoption {
                 id,
                 transport,
                 head,
-                told,
+                context,
             }))
         });
     }
@@ -68,10 +68,10 @@ pub(crate) struct Adoption {
     pub(crate) id: tidegate_core::hub::ConnectionId,
     pub(crate) transport: Transport,
     pub(crate) head: Vec<u8>,
-    pub(crate) told: Told,
+    pub(crate) context: StreamContext,
 }
 
-impl Told {
+impl StreamContext {
     /// How long the stream may still last; `None` for no limit.
     pub(crate) fn ends_in(&self) -> Option<Duration> {
         let left = self.ends?.duration_since(SystemTime::now());

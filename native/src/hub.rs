@@ -50,7 +50,7 @@ pub(crate) use subscription::event;
 pub use subscription::{Event, Subscription};
 
 use crate::reduce::Reducing;
-use crate::shard::{Command, Wire};
+use crate::shard::{Command, SocketConfig};
 use posts::Posts;
 use shards::Shards;
 
@@ -148,7 +148,7 @@ struct Inner {
     ending: watch::Receiver<()>,
     outbox_bytes_max: usize,
     drain_grace: Duration,
-    wire: Wire,
+    sockets: SocketConfig,
     posts: Posts,
     /// The room for answers to requests that read without subscribing.
     answers: Arc<Bodies>,
@@ -207,7 +207,7 @@ impl Hub {
         reason: Option<String>,
     ) -> io::Result<Self> {
         let outbox_bytes_max = config.server.outbox_bytes_max;
-        let wire = Wire {
+        let sockets = SocketConfig {
             frame_bytes_max: config.message_bytes_max(),
             compress_above: config.compress_above,
             event_streams: config.event_streams,
@@ -215,15 +215,15 @@ impl Hub {
         let can_broadcast = |backend: &Arc<dyn Backend>| backend.broadcast_bytes_max().is_some();
         let has_others = config.shares_presence && backend.as_ref().is_some_and(can_broadcast);
         let asked = backend.as_ref().map(Arc::downgrade);
-        let posts = Posts::new(config, wire.frame_bytes_max);
-        let (shards, ending) = Shards::start(config, backend, wire, &posts.bodies)?;
+        let posts = Posts::new(config, sockets.frame_bytes_max);
+        let (shards, ending) = Shards::start(config, backend, sockets, &posts.bodies)?;
         let inner = Inner {
             backend: asked,
             shards,
             ending,
             outbox_bytes_max,
             drain_grace: config.server.session.drain_grace,
-            wire,
+            sockets,
             posts,
             answers: Bodies::new(config.bodies_bytes_max, 0),
             door: Door::new(config.access.clone()),

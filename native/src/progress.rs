@@ -16,12 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Stopped;
 use crate::hub::Hub;
-use crate::shard::{Overheard, ProgressCommand};
+use crate::shard::{PeerEvent, ProgressCommand};
 use driver::{Command, Driver};
 pub use options::{ProgressOptions, ProgressTopics};
 
 /// The most messages from other servers that wait for a tracker. Further ones are lost, and requested again.
-const HEARD_MAX: usize = 1_024;
+const PEER_EVENTS_MAX: usize = 1_024;
 
 /// Why progress can't be counted.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ impl Hub {
         let work = Topic::new(work)?;
         let topics = options.topics.of(&work)?;
         let present = self.presence(work.as_str()).map_err(|_| Stopped)?;
-        let (listener, heard) = mpsc::channel::<Overheard>(HEARD_MAX);
+        let (listener, events) = mpsc::channel::<PeerEvent>(PEER_EVENTS_MAX);
         let shard = self.shard_of(&work)?.clone();
         shard.send(
             ProgressCommand::Listen {
@@ -105,7 +105,7 @@ impl Hub {
             shard,
             topics,
             users: present.watch().await?,
-            heard,
+            events,
             asked,
             has_others: self.has_others(),
         };
@@ -124,7 +124,7 @@ impl Progress {
     pub async fn done(&self, session: &str, count: u64) -> Result<(), ProgressError> {
         let session = Key::new(session)?;
         let (reply, answer) = oneshot::channel();
-        self.ask(Command::Done {
+        self.send(Command::Done {
             session,
             count,
             reply,
@@ -137,7 +137,7 @@ impl Progress {
     /// # Errors
     /// If the hub has stopped.
     pub fn queued(&self, count: u64) -> Result<(), Stopped> {
-        self.ask(Command::Queued(count))
+        self.send(Command::Queued(count))
     }
 
     /// Sets how much there is to do in total; `None` if unknown.
@@ -145,7 +145,7 @@ impl Progress {
     /// # Errors
     /// If the hub has stopped.
     pub fn target(&self, target: Option<u64>) -> Result<(), Stopped> {
-        self.ask(Command::Target(target))
+        self.send(Command::Target(target))
     }
 
     /// Starts the work now, unless it has already started.
@@ -153,7 +153,7 @@ impl Progress {
     /// # Errors
     /// If the hub has stopped.
     pub fn start(&self) -> Result<(), Stopped> {
-        self.ask(Command::Start { at_ms: unix_ms() })
+        self.send(Command::Start { at_ms: unix_ms() })
     }
 
     /// Ends the work now, unless it has already ended. A last publication of its progress follows, and ends that topic.
@@ -162,7 +162,7 @@ impl Progress {
     /// If the hub has stopped.
     pub fn end(&self, reason: EndReason) -> Result<(), Stopped> {
         let at_ms = unix_ms();
-        self.ask(Command::End { at_ms, reason })
+        self.send(Command::End { at_ms, reason })
     }
 
     /// How far the work is, as far as this server knows.
@@ -171,7 +171,7 @@ impl Progress {
     /// If the hub has stopped.
     pub async fn snapshot(&self) -> Result<Snapshot, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Command::Snapshot(reply))?;
+        self.send(Command::Snapshot(reply))?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -188,7 +188,7 @@ impl Progress {
     /// # Errors
     /// If the hub has stopped.
     pub fn read_back(&self, stored: Tally) -> Result<(), Stopped> {
-        self.ask(Command::Stored(Box::new(stored)))
+        self.send(Command::Stored(Box::new(stored)))
     }
 
     /// Everything counted so far, for the application to store. [`ProgressOptions::stored`] reads it back; nothing can
@@ -198,11 +198,11 @@ impl Progress {
     /// If the hub has stopped.
     pub async fn tally(&self) -> Result<Tally, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Command::Tally(reply))?;
+        self.send(Command::Tally(reply))?;
         answer.await.map_err(|_| Stopped)
     }
 
-    fn ask(&self, command: Command) -> Result<(), Stopped> {
+    fn send(&self, command: Command) -> Result<(), Stopped> {
         self.commands.send(command).map_err(|_| Stopped)
     }
 }

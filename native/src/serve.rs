@@ -54,7 +54,7 @@ use tokio::sync::watch as channel;
 
 pub use address::{Address, AddressError};
 pub use config::ServeConfig;
-pub(crate) use connection::Wire;
+pub(crate) use connection::ClientStream;
 pub(crate) use front::is_late_body;
 pub(crate) use handover::Handover;
 pub use listener::{ListenError, Listener};

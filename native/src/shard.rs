@@ -60,7 +60,7 @@ use local::LocalQueue;
 pub(crate) use local::{ForClient, LocalReader, Opening};
 pub(crate) use presence::PresenceCommand;
 use progress::Listeners;
-pub(crate) use progress::{Overheard, ProgressCommand};
+pub(crate) use progress::{PeerEvent, ProgressCommand};
 use socket::{Flushed, Socket};
 pub(crate) use totals::{CLOSE_REASONS, Totals};
 pub(crate) use transport::Transport;
@@ -80,7 +80,7 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The limits and timings of sockets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire {
+pub(crate) struct SocketConfig {
     /// The most bytes that a client's message may have.
     pub(crate) frame_bytes_max: usize,
     /// Longer texts are compressed, for clients that support it.
@@ -107,7 +107,7 @@ pub(crate) struct Shard {
     /// The deadlines of event streams, by the index of their connection.
     streams: Timers,
     intake: Intake,
-    wire: Wire,
+    sockets: SocketConfig,
     is_stopping: bool,
     /// The link to where topics live, if not in this shard.
     upstream: Option<Upstream>,
@@ -141,7 +141,7 @@ impl Shard {
     /// If the system provides no poll or waker.
     pub(crate) fn new(
         hub: ServerHub<Json>,
-        wire: Wire,
+        sockets: SocketConfig,
         bodies: Arc<Bodies>,
         alive: watch::Sender<()>,
     ) -> io::Result<(Self, CommandSender)> {
@@ -159,9 +159,9 @@ impl Shard {
             round: Instant::ZERO,
             events: EventWriter::default(),
             streams: Timers::new(),
-            joiner: Joiner::new(wire.compress_above),
+            joiner: Joiner::new(sockets.compress_above),
             intake: Intake::new(bodies),
-            wire,
+            sockets,
             is_stopping: false,
             upstream: None,
             listeners: Listeners::default(),
@@ -293,7 +293,7 @@ impl Shard {
             Command::Cursors { calls, reply } => {
                 let _ = reply.send(self.hub.handle_cursor_calls(now, &calls));
             }
-            Command::Heard(publication) => self.hear(now, publication),
+            Command::Announced(publication) => self.handle_announced(now, publication),
             Command::Missed => self.notice_missed(now),
             Command::Lost => self.hub.handle_lost(now),
             Command::Answered(id, answer) => self.hub.handle_answer(now, id, answer),

@@ -4,11 +4,11 @@
 //! this process. What the backend delivers goes to the shard as commands.
 
 mod calls;
-mod heard;
 mod here;
+mod in_flight;
+mod inbox;
 mod reach;
 mod thread;
-mod under_way;
 
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ use tokio::sync::oneshot;
 
 use crate::hub::Publication;
 use crate::json::Json;
-use heard::Heard;
+use inbox::Inbox;
 
 pub(crate) use thread::Link;
 
 /// A shard's end of the link. Dropping it unregisters the shard at the other end.
 pub(crate) struct Uplink {
     way: Way,
-    heard: Arc<Heard>,
+    inbox: Arc<Inbox>,
 }
 
 enum Way {
@@ -68,21 +68,21 @@ impl Uplink {
         let text = text(&DisconnectsEnvelope::from(disconnects));
         match &self.way {
             Way::Thread(sender) => sender.broadcast_surely(text, reply),
-            Way::Here(_) => self.say(text, reply),
+            Way::Here(_) => self.send(text, reply),
         }
     }
 
     /// Tells other servers and shards about progress, and answers once the message is out. If too much is waiting already, the message is
     /// lost.
     pub(crate) fn broadcast_progress(&self, text: String, reply: oneshot::Sender<()>) {
-        self.say(text, Some(reply));
+        self.send(text, Some(reply));
     }
 
     fn broadcast(&self, envelope: &impl Serialize) {
-        self.say(text(envelope), None);
+        self.send(text(envelope), None);
     }
 
-    fn say(&self, text: String, reply: Option<oneshot::Sender<()>>) {
+    fn send(&self, text: String, reply: Option<oneshot::Sender<()>>) {
         match &self.way {
             Way::Thread(sender) => sender.broadcast(text, reply),
             Way::Here(here) => {
@@ -97,17 +97,17 @@ impl Uplink {
 
     /// Notes that the shard has taken over a broadcast of `bytes` bytes.
     pub(crate) fn count_broadcast_taken(&self, bytes: usize) {
-        self.heard.count_broadcast_taken(bytes);
+        self.inbox.count_broadcast_taken(bytes);
     }
 
     /// Notes that the shard has taken over a publication that was delivered to it.
     pub(crate) fn count_taken(&self, publication: &Publication) {
-        self.heard.count_taken(publication);
+        self.inbox.count_taken(publication);
     }
 
     /// Notes that the shard is about to read again what it missed.
     pub(crate) fn acknowledge_missed(&self) {
-        self.heard.acknowledge_missed();
+        self.inbox.acknowledge_missed();
     }
 }
 

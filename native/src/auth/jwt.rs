@@ -251,7 +251,7 @@ impl JwtVerifier {
     /// audience or issuer, or grants something that is not a pattern; or [`AuthError::Unavailable`], if it may be signed with a key that
     /// could not be fetched.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
-        self.check(token).map_err(|fault| self.told(fault))
+        self.check(token).map_err(|fault| self.auth_error(fault))
     }
 
     /// Verifies a token like [`Self::verify`], but waits for keys that have to be fetched.
@@ -261,7 +261,7 @@ impl JwtVerifier {
                 remote.fetch_for_unknown().await;
                 self.verify(token)
             }
-            (checked, _) => checked.map_err(|fault| self.told(fault)),
+            (checked, _) => checked.map_err(|fault| self.auth_error(fault)),
         }
     }
 
@@ -301,7 +301,7 @@ impl JwtVerifier {
     }
 
     /// The error for the bearer of a token.
-    fn told(&self, fault: Fault) -> AuthError {
+    fn auth_error(&self, fault: Fault) -> AuthError {
         match (fault, self.keys.remote()) {
             (Fault::Token(error), _) => error,
             (Fault::UnknownKey, Some(remote)) if !remote.is_sure() => {

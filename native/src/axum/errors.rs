@@ -14,21 +14,21 @@ pub(super) struct Codes(pub(super) Vec<ErrorCode>);
 
 /// How many errors of each code were sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ErrorsTold(Arc<Mutex<Vec<(ErrorCode, u64)>>>);
+pub(super) struct ErrorCounts(Arc<Mutex<Vec<(ErrorCode, u64)>>>);
 
-impl ErrorsTold {
+impl ErrorCounts {
     fn count(&self, code: ErrorCode) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.iter_mut().find(|(known, _)| *known == code) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.iter_mut().find(|(known, _)| *known == code) {
             Some((_, count)) => *count += 1,
-            None => told.push((code, 1)),
+            None => counts.push((code, 1)),
         }
     }
 
     /// The counts so far.
     pub(super) fn counts(&self) -> Vec<(ErrorCode, u64)> {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.clone()
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.clone()
     }
 }
 

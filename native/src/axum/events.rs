@@ -25,7 +25,7 @@ use super::served::Served;
 use crate::Subscribe;
 use crate::access::{Known, Pass};
 use crate::duration::parse_duration_ms;
-use crate::event_stream::{Beginning, EventStream, PositionId, Standing, Told};
+use crate::event_stream::{Beginning, EventStream, PositionId, Standing, StreamContext};
 use crate::serve::Handover;
 use crate::shard::{ForClient, LocalReader};
 use body::EventBody;
@@ -325,7 +325,7 @@ pub(super) async fn stream(
     }
     let events = EventStream::new(
         reader,
-        Told {
+        StreamContext {
             standing: Standing::new(&patterns, id, room, beginning),
             ends,
             deadlines: served.hub.event_streams(),

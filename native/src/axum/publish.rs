@@ -22,7 +22,7 @@ use crate::{Hub, Json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct PublishBody {
     topic: String,
     data: Json,
     end: Option<StatedEnd>,
@@ -55,14 +55,14 @@ pub(super) async fn publish(
     if batch::is_one(body.bytes()) {
         return batch::publish(&hub, &publisher, &grant, body.bytes()).await;
     }
-    let told: Told = serde_json::from_slice(body.bytes()).map_err(not_expected)?;
-    let request = told.request(&grant)?;
+    let body: PublishBody = serde_json::from_slice(body.bytes()).map_err(not_expected)?;
+    let request = body.request(&grant)?;
     let topic = request.topic.clone();
     let position = hub.request(request).await?;
     Ok(JsonResponse(Published { topic, position }).into_response())
 }
 
-impl Told {
+impl PublishBody {
     /// The request that it stands for.
     ///
     /// # Errors

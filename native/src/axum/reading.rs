@@ -304,7 +304,7 @@ mod tests {
         })
     }
 
-    fn told(part: &Part<'_>) -> (Vec<Topic>, bool) {
+    fn summary(part: &Part<'_>) -> (Vec<Topic>, bool) {
         let topics = part.publications.iter().map(|it| it.topic.clone());
         (topics.collect(), part.has_more)
     }
@@ -335,7 +335,7 @@ mod tests {
             }
             let is_due = |it: &&Publication| after.as_ref().is_none_or(|after| it.topic > *after);
             let due = Part::of(all.iter().filter(is_due), limit);
-            prop_assert_eq!(told(&Part::of(first.by_topic.values(), limit)), told(&due));
+            prop_assert_eq!(summary(&Part::of(first.by_topic.values(), limit)), summary(&due));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRef;
 
-use super::errors::ErrorsTold;
+use super::errors::ErrorCounts;
 use crate::Hub;
 use crate::event_stream::OpenStreams;
 
@@ -11,7 +11,7 @@ use crate::event_stream::OpenStreams;
 pub(super) struct Served {
     pub(super) hub: Hub,
     pub(super) event_streams: OpenStreams,
-    pub(super) errors: ErrorsTold,
+    pub(super) errors: ErrorCounts,
 }
 
 impl Served {
@@ -19,7 +19,7 @@ impl Served {
         Self {
             hub,
             event_streams: OpenStreams::default(),
-            errors: ErrorsTold::default(),
+            errors: ErrorCounts::default(),
         }
     }
 }

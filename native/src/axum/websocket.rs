@@ -24,7 +24,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::access::Visitor;
 use super::error::HttpError;
 use crate::Hub;
-use crate::serve::{Stream, Watched, Wire};
+use crate::serve::{ClientStream, Stream, Watched};
 use crate::shard::{Guest, Transport};
 
 pub(super) async fn upgrade(
@@ -160,7 +160,7 @@ fn hand_over(hub: &Hub, upgraded: Upgraded, guest: Guest) {
 type Handed = std::io::Result<(Transport, Bytes)>;
 
 /// The connection, if it is of this kind.
-fn of_own_server<W: Wire>(upgraded: Upgraded) -> Result<Handed, Upgraded> {
+fn of_own_server<W: ClientStream>(upgraded: Upgraded) -> Result<Handed, Upgraded> {
     let parts = upgraded.downcast::<TokioIo<Watched<W>>>()?;
     let transport = parts.io.into_inner().into_inner().into_transport();
     Ok(transport.map(|transport| (transport, parts.read_buf)))

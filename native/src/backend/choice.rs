@@ -82,7 +82,7 @@ struct Choosing<'a> {
 }
 
 /// The place of a backend that can be probed.
-enum Place {
+enum ProbedBackend {
     Sqlite(PathBuf),
     Postgres(ServerUrl),
     Redis(ServerUrl),
@@ -124,33 +124,34 @@ impl Choosing<'_> {
             Address::Auto => return self.first_reachable(&reason).await,
             Address::Memory => return Ok(in_memory(reason)),
             Address::Redis(None) => match self.redis()? {
-                Some((url, source)) => (Place::Redis(url), Some(source)),
+                Some((url, source)) => (ProbedBackend::Redis(url), Some(source)),
                 None => return missing("redis", "set REDIS_URL, or REDIS_HOST, to where it is"),
             },
             Address::Postgres(None) => match self.database()? {
-                Some((place @ Place::Postgres(_), source)) => (place, Some(source)),
+                Some((place @ ProbedBackend::Postgres(_), source)) => (place, Some(source)),
                 Some(_) | None => {
                     return missing("postgres", "set DATABASE_URL to where it is: postgres://…");
                 }
             },
-            Address::Sqlite(None) => (Place::Sqlite(self.default_file()?), None),
-            Address::Redis(Some(url)) => (Place::Redis(url), None),
-            Address::Postgres(Some(url)) => (Place::Postgres(url), None),
-            Address::Sqlite(Some(path)) => (Place::Sqlite(path), None),
+            Address::Sqlite(None) => (ProbedBackend::Sqlite(self.default_file()?), None),
+            Address::Redis(Some(url)) => (ProbedBackend::Redis(url), None),
+            Address::Postgres(Some(url)) => (ProbedBackend::Postgres(url), None),
+            Address::Sqlite(Some(path)) => (ProbedBackend::Sqlite(path), None),
         };
         if let Some(source) = source {
             reason = format!("{reason}, and {source} says where");
         }
         let reached = self.reached(&place).await;
         let backend = reached.map_err(|error| away(error, &place, &reason))?;
-        Ok(told(backend, reason, &[]))
+        Ok(log_choice(backend, reason, &[]))
     }
 
     /// Chooses the first backend that answers.
     async fn first_reachable(&self, reason: &str) -> Result<Choice, BackendError> {
         let mut tried = Vec::new();
         let redis = self.redis();
-        let redis = redis.map(|found| found.map(|(url, source)| (Place::Redis(url), source)));
+        let redis =
+            redis.map(|found| found.map(|(url, source)| (ProbedBackend::Redis(url), source)));
         for found in [redis, self.database()] {
             let (place, source) = match found {
                 Ok(Some(found)) => found,
@@ -162,7 +163,7 @@ impl Choosing<'_> {
             };
             match self.reached(&place).await {
                 Ok(backend) => {
-                    return Ok(told(
+                    return Ok(log_choice(
                         backend,
                         format!("{reason}, {source} is set and it answers"),
                         &tried,
@@ -172,26 +173,26 @@ impl Choosing<'_> {
             }
         }
         let file = self.default_file();
-        let file = Place::Sqlite(file.map_err(|error| unusable(&error, &tried))?);
+        let file = ProbedBackend::Sqlite(file.map_err(|error| unusable(&error, &tried))?);
         let backend = self
             .reached(&file)
             .await
             .map_err(|error| unusable(&error, &tried))?;
         let reason = format!("{reason}, and no other one is set or can be reached");
-        Ok(told(backend, reason, &tried))
+        Ok(log_choice(backend, reason, &tried))
     }
 
     /// The backend at a place, which has answered.
-    async fn reached(&self, place: &Place) -> Result<Arc<dyn Backend>, BackendError> {
+    async fn reached(&self, place: &ProbedBackend) -> Result<Arc<dyn Backend>, BackendError> {
         let backend = match place {
-            Place::Sqlite(path) => make::sqlite(path, self.keep),
-            Place::Postgres(url) => make::postgres(url, self.keep),
-            Place::Redis(url) => make::redis(url, self.keep),
+            ProbedBackend::Sqlite(path) => make::sqlite(path, self.keep),
+            ProbedBackend::Postgres(url) => make::postgres(url, self.keep),
+            ProbedBackend::Redis(url) => make::redis(url, self.keep),
         }?;
         if self.may_change || backend.migration().await?.is_none() {
             let within = match place {
-                Place::Sqlite(_) => FILE_TIMEOUT,
-                Place::Postgres(_) | Place::Redis(_) => SERVER_TIMEOUT,
+                ProbedBackend::Sqlite(_) => FILE_TIMEOUT,
+                ProbedBackend::Postgres(_) | ProbedBackend::Redis(_) => SERVER_TIMEOUT,
             };
             reach(&*backend, within).await?;
         }
@@ -230,13 +231,15 @@ impl Choosing<'_> {
     }
 
     /// The database that the environment names, if it is of a supported kind.
-    fn database(&self) -> Result<Option<Found<Place>>, BackendError> {
+    fn database(&self) -> Result<Option<Found<ProbedBackend>>, BackendError> {
         let Some(url) = self.variable("DATABASE_URL") else {
             return Ok(None);
         };
         match parse("DATABASE_URL", &url)? {
-            Address::Postgres(Some(url)) => Ok(Some((Place::Postgres(url), "DATABASE_URL"))),
-            Address::Sqlite(Some(path)) => Ok(Some((Place::Sqlite(path), "DATABASE_URL"))),
+            Address::Postgres(Some(url)) => {
+                Ok(Some((ProbedBackend::Postgres(url), "DATABASE_URL")))
+            }
+            Address::Sqlite(Some(path)) => Ok(Some((ProbedBackend::Sqlite(path), "DATABASE_URL"))),
             _ => Err(not(
                 "DATABASE_URL",
                 &url,
@@ -297,9 +300,9 @@ async fn reach(backend: &dyn Backend, within: Duration) -> Result<(), BackendErr
 }
 
 /// The error of a server that was named and doesn't answer, with what to do about it. Those of files say that already.
-fn away(error: BackendError, place: &Place, named: &str) -> BackendError {
+fn away(error: BackendError, place: &ProbedBackend, named: &str) -> BackendError {
     match (error, place) {
-        (BackendError::Unreachable { backend, reason }, Place::Postgres(_) | Place::Redis(_)) => {
+        (BackendError::Unreachable { backend, reason }, ProbedBackend::Postgres(_) | ProbedBackend::Redis(_)) => {
             BackendError::Unreachable {
                 backend,
                 reason: format!("{reason}; start it, or name another backend ({named})"),
@@ -326,7 +329,7 @@ fn chosen(backend: Arc<dyn Backend>, why: String) -> Choice {
 }
 
 /// The choice of this backend, logged as a warning if ones that the environment names had to be passed over.
-fn told(backend: Arc<dyn Backend>, reason: String, tried: &[String]) -> Choice {
+fn log_choice(backend: Arc<dyn Backend>, reason: String, tried: &[String]) -> Choice {
     if tried.is_empty() {
         let choice = chosen(backend, reason);
         tracing::info!("backend: {} ({})", choice.what, choice.why);

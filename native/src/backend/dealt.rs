@@ -86,10 +86,10 @@ impl Shared {
                 return;
             }
             match event {
-                FeedEvent::Publication(publication) => hands.tell(&publication),
+                FeedEvent::Publication(publication) => hands.deliver(&publication),
                 FeedEvent::Lost(error) => hands.lose(&error),
                 FeedEvent::Broadcast(_) if !shared.shares_presence => {}
-                FeedEvent::Missed | FeedEvent::Broadcast(_) => hands.tell_all(&event, None),
+                FeedEvent::Missed | FeedEvent::Broadcast(_) => hands.deliver_to_all(&event, None),
             }
         })
     }
@@ -212,7 +212,7 @@ impl Backend for Dealt {
         Box::pin(async move {
             let backend = self.backend()?;
             let event = FeedEvent::Broadcast(message.to_owned());
-            self.shared.hands().tell_all(&event, Some(self.hand));
+            self.shared.hands().deliver_to_all(&event, Some(self.hand));
             if self.shared.shares_presence {
                 backend.broadcast(message).await?;
             }

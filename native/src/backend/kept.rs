@@ -15,16 +15,16 @@ use super::Keep;
 #[derive(Debug)]
 pub(super) struct Kept {
     now: RwLock<Arc<Keep>>,
-    heard: RwLock<String>,
-    is_heard: bool,
+    stored: RwLock<String>,
+    is_as_servers_say: bool,
 }
 
 impl Kept {
     pub(super) fn new(keep: Keep) -> Self {
         Self {
-            is_heard: keep.is_as_servers_say,
+            is_as_servers_say: keep.is_as_servers_say,
             now: RwLock::new(Arc::new(keep)),
-            heard: RwLock::default(),
+            stored: RwLock::default(),
         }
     }
 
@@ -34,17 +34,17 @@ impl Kept {
     }
 
     /// What a server has to write; `None` if this program goes by what servers have written.
-    pub(super) fn to_say(&self) -> Option<String> {
-        (!self.is_heard).then(|| self.get().to_text())
+    pub(super) fn to_write(&self) -> Option<String> {
+        (!self.is_as_servers_say).then(|| self.get().to_text())
     }
 
     /// Takes over what a server has written.
-    pub(super) fn hear(&self, text: &str) {
-        let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
-        if *heard == text {
+    pub(super) fn update(&self, text: &str) {
+        let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
+        if *stored == text {
             return;
         }
-        text.clone_into(&mut heard);
+        text.clone_into(&mut stored);
         if let Some(said) = Keep::from_text(text) {
             *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(said);
         }
@@ -53,7 +53,7 @@ impl Kept {
 
 /// The stored form. Members that a later version adds are ignored.
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct StoredKeep {
     history: Limits,
     /// By patterns.
     histories: Vec<(String, Limits)>,
@@ -110,7 +110,7 @@ impl From<Limits> for HistoryLimits {
 impl Keep {
     pub(super) fn to_text(&self) -> String {
         let rules = self.histories.iter();
-        let said = Said {
+        let said = StoredKeep {
             history: (&self.history).into(),
             histories: rules
                 .map(|(pattern, limits)| (pattern.to_string(), limits.into()))
@@ -135,7 +135,7 @@ impl Keep {
 
     /// Parses what a server has written; `None` if it can't be understood.
     pub(super) fn from_text(text: &str) -> Option<Self> {
-        let said: Said = serde_json::from_str(text).ok()?;
+        let said: StoredKeep = serde_json::from_str(text).ok()?;
         let mut histories = HistoryRules::none();
         for (pattern, limits) in said.histories {
             histories = histories.with(Pattern::new(&pattern).ok()?, limits.into());
@@ -196,13 +196,17 @@ mod tests {
             },
         ] {
             let kept = Kept::new(Keep::as_servers_say());
-            assert_eq!(kept.to_say(), None);
+            assert_eq!(kept.to_write(), None);
             assert_eq!(
                 kept.get().history_of(&"user:1".parse().unwrap()),
                 HistoryLimits::default()
             );
-            kept.hear(&Kept::new(server.clone()).to_say().expect("it is a server"));
-            kept.hear("what nobody understands");
+            kept.update(
+                &Kept::new(server.clone())
+                    .to_write()
+                    .expect("it is a server"),
+            );
+            kept.update("what nobody understands");
             assert_eq!(
                 *kept.get(),
                 Keep {

@@ -144,7 +144,9 @@ impl Postgres {
         let connect = || async {
             let connecting = address.config.connect(tls.clone());
             match tokio::time::timeout(address.timeout, connecting).await {
-                Ok(connected) => connected.map_err(|error| errors::told(&address.place, &error)),
+                Ok(connected) => {
+                    connected.map_err(|error| errors::backend_error(&address.place, &error))
+                }
                 Err(_) => Err(BackendError::Unreachable {
                     backend: address.place.clone(),
                     reason: format!("no connection within {} ms", address.timeout.as_millis()),
@@ -176,7 +178,7 @@ impl Postgres {
         schema::prepare(&link, self.address.migrate).await?;
         link.agree_on_keep().await?;
         let reader = Reader::start(&link, client, feed.clone()).await?;
-        link.tell(feed)?;
+        link.set_feed(feed)?;
         tasks.spawn(reader.run());
         tasks.spawn(upkeep::announce(Arc::clone(&link)));
         tasks.spawn(upkeep::keep_up(Arc::clone(&link)));

@@ -13,13 +13,13 @@ mod eviction;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzz;
-mod hear;
 mod interest;
 mod layout;
 mod link;
 mod list;
 mod node;
 mod probe;
+mod push;
 mod raw;
 mod read;
 mod store;
@@ -150,7 +150,7 @@ impl Redis {
         let opened = async {
             link.connect().await?;
             link.agree_on_keep().await?;
-            link.hear_own().await
+            link.subscribe_own().await
         };
         opened.await.map_err(error::of_opening)?;
         self.install(opening, &link)?;

@@ -14,40 +14,40 @@ const WARNING_EVERY: Duration = Duration::from_secs(10);
 
 /// Limits warnings, so that a publisher of nothing but refused publications doesn't fill the log.
 #[derive(Debug, Default)]
-pub(crate) struct RefusedLog(Mutex<Told>);
+pub(crate) struct RefusedLog(Mutex<WarningState>);
 
 /// When the last warning was logged, and how many were skipped since.
 #[derive(Debug, Default)]
-struct Told {
+struct WarningState {
     last: Option<Instant>,
     others: u64,
 }
 
 impl RefusedLog {
     /// Logs that a publication is refused because of what it is.
-    pub(crate) fn tell(&self, topic: &Topic, error: &BackendError) {
+    pub(crate) fn log_refused(&self, topic: &Topic, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%topic, %error, others, "a publication is refused");
         }
     }
 
     /// Logs that publications are refused because there is no room.
-    pub(crate) fn tell_full(&self, error: &BackendError) {
+    pub(crate) fn log_full(&self, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%error, others, "publications are refused");
         }
     }
 
-    /// The backend refuses to answer a lookup.
-    pub(crate) fn tell_unanswered(&self, error: &BackendError) {
+    /// Logs that the backend refuses to answer a lookup.
+    pub(crate) fn log_unanswered(&self, error: &BackendError) {
         if let Some(others) = self.others() {
-            tracing::warn!(%error, others, "the backend refuses to tell what it keeps");
+            tracing::warn!(%error, others, "the backend refuses to log_refused what it keeps");
         }
     }
 
     /// Logs that something stored about a topic or a user is damaged.
     #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-    pub(crate) fn tell_damaged(&self, of: &dyn Display, error: &dyn Display) {
+    pub(crate) fn log_damaged(&self, of: &dyn Display, error: &dyn Display) {
         if let Some(others) = self.others() {
             tracing::warn!(%of, %error, others, "what is kept is damaged; it is left out");
         }
@@ -55,7 +55,7 @@ impl RefusedLog {
 
     /// Logs that there is no room even for what servers keep.
     #[cfg(feature = "redis")]
-    pub(crate) fn tell_unwritten(&self, error: &BackendError) {
+    pub(crate) fn log_unwritten(&self, error: &BackendError) {
         if let Some(others) = self.others() {
             tracing::warn!(%error, others, "what servers keep could not be written; topics can be read, and publications are refused");
         }
@@ -63,12 +63,15 @@ impl RefusedLog {
 
     /// Counts another one. If it is to be logged, returns how many were skipped since the last warning.
     pub(crate) fn others(&self) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.last.is_some_and(|last| last.elapsed() < WARNING_EVERY) {
-            told.others += 1;
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state
+            .last
+            .is_some_and(|last| last.elapsed() < WARNING_EVERY)
+        {
+            state.others += 1;
             return None;
         }
-        told.last = Some(Instant::now());
-        Some(std::mem::take(&mut told.others))
+        state.last = Some(Instant::now());
+        Some(std::mem::take(&mut state.others))
     }
 }

@@ -129,7 +129,7 @@ impl Sqlite {
             }
         };
         let look = || schema::migration(&connect()?);
-        let statements = look().map_err(|error| told(&self.describe(), error))?;
+        let statements = look().map_err(|error| schema_error(&self.describe(), error))?;
         Ok((!statements.is_empty()).then(|| schema::script(&statements)))
     }
 
@@ -235,7 +235,7 @@ impl Opening {
     fn open(self) -> Result<Worker, BackendError> {
         self.check_directory()?;
         let store = Store::open(&self.path, self.keep, self.bytes_max)
-            .map_err(|error| told(&self.backend, error))?;
+            .map_err(|error| schema_error(&self.backend, error))?;
         let neighbours = Neighbours::join(&self.path, self.commands);
         Worker::new(self.backend.clone(), store, self.feed, neighbours)
             .map_err(|error| Fault::of(&self.backend, &error).error)
@@ -256,7 +256,7 @@ impl Opening {
     }
 }
 
-fn told(backend: &str, error: SchemaError) -> BackendError {
+fn schema_error(backend: &str, error: SchemaError) -> BackendError {
     match error {
         SchemaError::Sqlite(error) => Fault::of(backend, &error).error,
         SchemaError::Unfit(reason) => BackendError::Refused {

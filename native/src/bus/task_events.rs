@@ -47,7 +47,7 @@ impl TaskEvents {
             restart: true,
             ..Publish::default()
         };
-        self.tell(task, "task:created", data, restart).await
+        self.publish(task, "task:created", data, restart).await
     }
 
     /// Publishes `task:started`.
@@ -55,7 +55,7 @@ impl TaskEvents {
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn started(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
-        self.tell(task, "task:started", data, Publish::default())
+        self.publish(task, "task:started", data, Publish::default())
             .await
     }
 
@@ -64,7 +64,7 @@ impl TaskEvents {
     /// # Errors
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn status(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
-        self.tell(task, "task:status", data, Publish::default())
+        self.publish(task, "task:status", data, Publish::default())
             .await
     }
 
@@ -74,7 +74,7 @@ impl TaskEvents {
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn completed(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
         let last = Publish::end(EndReason::Complete);
-        self.tell(task, "task:completed", data, last).await
+        self.publish(task, "task:completed", data, last).await
     }
 
     /// Publishes `task:failed`, the last event of the task's room.
@@ -83,7 +83,7 @@ impl TaskEvents {
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn failed(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
         let last = Publish::end(EndReason::Failed);
-        self.tell(task, "task:failed", data, last).await
+        self.publish(task, "task:failed", data, last).await
     }
 
     /// Publishes `task:cancelled`, the last event of the task's room.
@@ -92,7 +92,7 @@ impl TaskEvents {
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn cancelled(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
         let last = Publish::end(EndReason::Cancelled);
-        self.tell(task, "task:cancelled", data, last).await
+        self.publish(task, "task:cancelled", data, last).await
     }
 
     /// Publishes `task:deleted`. If the task's room has ended, it stays as it is, and only the owner is notified.
@@ -101,7 +101,7 @@ impl TaskEvents {
     /// As for [`Client::publish`](crate::Client::publish).
     pub async fn deleted(&self, task: Task, data: &impl Serialize) -> Result<(), ClientError> {
         match self
-            .tell(task, "task:deleted", data, Publish::default())
+            .publish(task, "task:deleted", data, Publish::default())
             .await
         {
             Err(ClientError::Refused(error)) if error.code == ErrorCode::TopicEnded => {
@@ -113,7 +113,7 @@ impl TaskEvents {
         }
     }
 
-    async fn tell(
+    async fn publish(
         &self,
         task: Task,
         event: &str,

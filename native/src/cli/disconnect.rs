@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tidegate::client::ClientOptions;
 
-use super::asking::Asking;
+use super::api::ApiClient;
 use super::place::{TrustArg, server_url};
 use super::say::say;
 
@@ -69,9 +69,9 @@ impl Disconnect {
             trust: self.trust.trust()?,
             ..ClientOptions::default()
         };
-        let mut asking = Asking::new(&server, options, self.token_command)?;
+        let mut api = ApiClient::new(&server, options, self.token_command)?;
         let body = json!({ "user": self.user }).to_string();
-        let answer = asking.post("/disconnect", body, BYTES_MAX);
+        let answer = api.post("/disconnect", body, BYTES_MAX);
         let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
             bail!("no answer within {} s", PATIENCE.as_secs());
         };

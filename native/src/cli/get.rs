@@ -12,7 +12,7 @@ use tidegate::core::protocol::{ServerEnvelope, ServerFrame};
 use tidegate::core::topic::{Pattern, Topic};
 use tidegate::{Event, Hub, Json, Publication};
 
-use super::asking::Asking;
+use super::api::ApiClient;
 use super::say::say;
 use super::subscribe::lines::{self, Form};
 
@@ -68,8 +68,8 @@ impl Get {
         } else {
             Form::for_people()
         };
-        let has_any = match self.place.asking()? {
-            Some(asking) => self.get_from_server(asking, form).await?,
+        let has_any = match self.place.api()? {
+            Some(api) => self.get_from_server(api, form).await?,
             None => self.get_from_backend(form).await?,
         };
         if has_any {
@@ -102,7 +102,7 @@ impl Get {
         Ok(by_topic)
     }
 
-    async fn get_from_server(&self, mut asking: Asking, form: Form) -> anyhow::Result<bool> {
+    async fn get_from_server(&self, mut api: ApiClient, form: Form) -> anyhow::Result<bool> {
         let topics = self.patterns.iter();
         let topics = topics.map(|pattern| format!("topic={}", escaped(pattern.as_str())));
         let topics = topics.collect::<Vec<_>>().join("&");
@@ -111,7 +111,7 @@ impl Get {
             let after = last.as_ref().map(|topic| escaped(topic.as_str()));
             let after = after.map_or_else(String::new, |topic| format!("&after={topic}"));
             let path = format!("/latest?{topics}{after}");
-            let answer = tokio::time::timeout(PATIENCE, asking.get(&path, BYTES_MAX)).await;
+            let answer = tokio::time::timeout(PATIENCE, api.get(&path, BYTES_MAX)).await;
             let (status, body) =
                 answer.map_err(|_| anyhow!("no answer within {} s", PATIENCE.as_secs()))??;
             if status != StatusCode::OK {

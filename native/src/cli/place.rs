@@ -13,7 +13,7 @@ use tidegate::{Client, Config, Hub};
 use tokio::process::Command;
 
 use super::Misconfigured;
-use super::asking::Asking;
+use super::api::ApiClient;
 use super::environment::{self, NotText, Reader, variable};
 use super::say::say;
 
@@ -75,7 +75,7 @@ impl PlaceArg {
     }
 
     /// A client of a server's endpoints; `None` if a backend is named.
-    pub(super) fn asking(&self) -> anyhow::Result<Option<Asking>> {
+    pub(super) fn api(&self) -> anyhow::Result<Option<ApiClient>> {
         if self.backend.is_named() {
             return Ok(None);
         }
@@ -84,7 +84,7 @@ impl PlaceArg {
             ..ClientOptions::default()
         };
         let server = server_url(self.server.as_deref())?;
-        Asking::new(&server, options, self.token_command.clone()).map(Some)
+        ApiClient::new(&server, options, self.token_command.clone()).map(Some)
     }
 
     /// A hub of this program's own, at the named backend.

@@ -123,7 +123,7 @@ impl Subscribe {
         let events = client
             .subscribe_with(self.pattern.as_str(), options)
             .await?;
-        let heard = self.hear(events, client.status()).await;
+        let heard = self.show_events(events, client.status()).await;
         client.close_flushed().await?;
         heard
     }
@@ -139,7 +139,7 @@ impl Subscribe {
     }
 
     /// Shows events until the command is done.
-    async fn hear(
+    async fn show_events(
         &self,
         mut events: ClientSubscription,
         mut status: watch::Receiver<Status>,

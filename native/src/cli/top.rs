@@ -96,14 +96,14 @@ impl Top {
         mut look: Look,
     ) -> anyhow::Result<()> {
         let mut events = listen();
-        let (teller, mut told) = mpsc::channel(1);
+        let (sender, mut stats) = mpsc::channel(1);
         let every = self.every;
         let looking = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(every);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                if teller.send(look.look().await).await.is_err() {
+                if sender.send(look.look().await).await.is_err() {
                     return;
                 }
             }
@@ -117,8 +117,8 @@ impl Top {
                     Some(Err(error)) => break Err(error.into()),
                     None => break Ok(()),
                 },
-                Some(answer) = told.recv() => match answer {
-                    Ok(told) => board.take(Instant::now(), told),
+                Some(answer) = stats.recv() => match answer {
+                    Ok(stats) => board.take(Instant::now(), stats),
                     Err(error) => board.fail(format!("{error:#}")),
                 },
             }

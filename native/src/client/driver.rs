@@ -20,7 +20,7 @@ use super::address::ServerAddress;
 use super::fault::Fault;
 use super::lease::Lease;
 use super::line::Line;
-use super::options::{Asking, ClientOptions};
+use super::options::{ClientOptions, TokenFuture};
 use super::presence_requests::Presences;
 use super::queue::Queue;
 use super::request::Request;
@@ -61,7 +61,7 @@ pub(super) struct Driver {
     /// Why the connection ends, if that is known before it does.
     ending: Option<Fault>,
     /// The pending request for a token, and its number.
-    asking: Option<(u32, Asking)>,
+    asking: Option<(u32, TokenFuture)>,
     pub(super) queues: HashMap<SubscriptionId, Arc<Queue>>,
     replies: HashMap<u64, oneshot::Sender<Result<Position, WireError>>>,
     presences: Presences,
@@ -262,7 +262,7 @@ impl Driver {
         match message {
             Some(Ok(Message::Text(text))) => match decode::server_message(&text) {
                 Ok(frames) => frames.into_iter().for_each(|frame| {
-                    self.ending = Fault::told(&frame).or_else(|| self.ending.take());
+                    self.ending = Fault::announced_by(&frame).or_else(|| self.ending.take());
                     Status::take_limits(&self.status, &frame);
                     self.hub.handle_frame(self.now(), link, frame);
                 }),
@@ -352,9 +352,9 @@ impl Driver {
                         line.push(encode(&frame), self.hub.message_bytes_max());
                     }
                 }
-                ClientOutput::State(state) => self.tell_state(state),
+                ClientOutput::State(state) => self.report_state(state),
                 ClientOutput::Due(due) => self.deliver(due),
-                ClientOutput::Presence(event) => self.presences.tell(&self.hub, event),
+                ClientOutput::Presence(event) => self.presences.deliver(&self.hub, event),
                 ClientOutput::Published { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // The caller may be gone.
@@ -365,7 +365,7 @@ impl Driver {
         }
     }
 
-    fn tell_state(&mut self, state: ConnectionState) {
+    fn report_state(&mut self, state: ConnectionState) {
         let is_over = state == ConnectionState::Disconnected;
         let ending = if is_over { self.take_ending() } else { None };
         self.status.send_modify(|status| {

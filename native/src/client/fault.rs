@@ -24,7 +24,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The reason that a frame announces for the end of the connection, if it does.
-    pub(super) fn told(frame: &ServerFrame<Json>) -> Option<Self> {
+    pub(super) fn announced_by(frame: &ServerFrame<Json>) -> Option<Self> {
         match frame {
             ServerFrame::Error(error) if error.fatal || error.code == ErrorCode::Draining => {
                 Some(Self::Server(error.clone()))

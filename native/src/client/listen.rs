@@ -73,7 +73,7 @@ impl Client {
     ) -> Result<Option<EndReason>, ClientError> {
         let heard = async {
             let events = self.subscribe(pattern).await?;
-            hear(events, callback, stop).await
+            run_callback(events, callback, stop).await
         };
         let heard = pin!(heard);
         let stopped = pin!(stop.stopped());
@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-async fn hear(
+async fn run_callback(
     mut events: ClientSubscription,
     mut callback: impl FnMut(Publication),
     stop: &Stop,

@@ -77,7 +77,7 @@ impl Client {
             let after =
                 last.map(|(topic, _)| format!("&after={}", percent_encoded(topic.as_str())));
             let path = format!("/latest?topic={pattern}{}", after.unwrap_or_default());
-            let part: Latest = self.ask(path).await?;
+            let part: Latest = self.get_json(path).await?;
             let publications = self.publications(part.publications)?;
             let count_before = found.len();
             found.extend(publications.into_iter().map(|it| (it.topic.clone(), it)));
@@ -100,7 +100,9 @@ impl Client {
             let from = from
                 .map(|since| format!("&since={since}"))
                 .unwrap_or_default();
-            let part: History = self.ask(format!("/history?topic={topic}{from}")).await?;
+            let part: History = self
+                .get_json(format!("/history?topic={topic}{from}"))
+                .await?;
             let publications = self.publications(part.publications)?;
             let is_last = !part.more || publications.is_empty();
             let mut next = TopicHistory {
@@ -127,7 +129,7 @@ impl Client {
     }
 
     /// Requests `GET path` from the server.
-    async fn ask<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
+    async fn get_json<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         let Link::Server(link) = &self.link else {
             unreachable!("only servers are asked over HTTP");
         };

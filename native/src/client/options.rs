@@ -131,11 +131,11 @@ enum Kind {
     #[default]
     None,
     Fixed(String),
-    Ask(Arc<dyn Fn() -> Asking + Send + Sync>),
+    Ask(Arc<dyn Fn() -> TokenFuture + Send + Sync>),
 }
 
 /// A token to come, or why there is none.
-pub(super) type Asking = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+pub(super) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 impl Token {
     /// Tokens that `ask` supplies: one for each connection, and another one well before it expires. If `ask` fails or
@@ -151,7 +151,7 @@ impl Token {
         Answer: Future<Output = Result<String, Error>> + Send + 'static,
         Error: Display,
     {
-        let ask = move || -> Asking {
+        let ask = move || -> TokenFuture {
             let answer = ask();
             Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
         };
@@ -167,7 +167,7 @@ impl Token {
     }
 
     /// Gets the next token. A fixed token is always the same.
-    pub(super) fn next(&self) -> Asking {
+    pub(super) fn next(&self) -> TokenFuture {
         match &self.0 {
             Kind::None => Box::pin(std::future::ready(Err("there is none".to_owned()))),
             Kind::Fixed(token) => Box::pin(std::future::ready(Ok(token.clone()))),

@@ -22,10 +22,10 @@ use crate::json::Json;
 
 /// The presences of a topic. See [`Client::presence`].
 #[derive(Clone)]
-pub struct ClientPresence(Place);
+pub struct ClientPresence(PresenceSource);
 
 #[derive(Clone)]
-enum Place {
+enum PresenceSource {
     Server(Arc<ServerLink>, Topic),
     Hub(Presence),
 }
@@ -51,8 +51,8 @@ impl Client {
     /// If the topic has invalid syntax; [`ClientError::NoPresence`] for a client of a backend.
     pub fn presence(&self, topic: &str) -> Result<ClientPresence, ClientError> {
         Ok(ClientPresence(match &self.link {
-            Link::Server(link) => Place::Server(link.clone(), Topic::new(topic)?),
-            Link::Hub(link) => Place::Hub(link.presence(topic)?),
+            Link::Server(link) => PresenceSource::Server(link.clone(), Topic::new(topic)?),
+            Link::Hub(link) => PresenceSource::Hub(link.presence(topic)?),
         }))
     }
 }
@@ -70,11 +70,11 @@ impl ClientPresence {
         meta: &impl Serialize,
     ) -> Result<ClientTracked, ClientError> {
         let (link, topic) = match &self.0 {
-            Place::Hub(presence) => {
+            PresenceSource::Hub(presence) => {
                 let tracked = presence.track(key, meta).await?;
                 return Ok(ClientTracked(Held::Hub { _tracked: tracked }));
             }
-            Place::Server(link, topic) => (link.clone(), topic.clone()),
+            PresenceSource::Server(link, topic) => (link.clone(), topic.clone()),
         };
         let (refusal, refused) = oneshot::channel();
         let (reply, lease) = oneshot::channel();
@@ -98,11 +98,11 @@ impl ClientPresence {
     /// If the client was closed.
     pub async fn watch(&self) -> Result<ClientPresenceChanges, ClientError> {
         let changes = match &self.0 {
-            Place::Hub(presence) => {
+            PresenceSource::Hub(presence) => {
                 let changes = presence.watch().await.map_err(|_| ClientError::Closed)?;
                 changes.map(Ok).boxed()
             }
-            Place::Server(link, topic) => {
+            PresenceSource::Server(link, topic) => {
                 let (reply, answer) = oneshot::channel();
                 link.presence(PresenceRequest::Watch {
                     topic: topic.clone(),

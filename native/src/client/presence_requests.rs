@@ -125,7 +125,7 @@ impl Presences {
     }
 
     /// Passes an event on to the callers that it concerns.
-    pub(super) fn tell(&mut self, hub: &ClientHub<Json>, event: PresenceEvent<Json>) {
+    pub(super) fn deliver(&mut self, hub: &ClientHub<Json>, event: PresenceEvent<Json>) {
         match event {
             PresenceEvent::State { topic, .. } | PresenceEvent::Changed { topic, .. } => {
                 if let Some(watched) = self.watched.get(&topic) {

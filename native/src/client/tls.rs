@@ -89,11 +89,11 @@ pub(super) async fn shake_hands(
     })?;
     let connector = TlsConnector::from(trust.config().await?);
     let shaken = connector.connect(name, stream).await;
-    shaken.map_err(|error| told(host, &error))
+    shaken.map_err(|error| handshake_error(host, &error))
 }
 
 /// What went wrong with a handshake, and what to do about it.
-fn told(host: &str, error: &io::Error) -> HandshakeError {
+fn handshake_error(host: &str, error: &io::Error) -> HandshakeError {
     let host = host.to_owned();
     let fault: Option<&rustls::Error> = error.get_ref().and_then(|inner| inner.downcast_ref());
     match fault {

@@ -35,7 +35,7 @@ impl Hub {
 
     /// The most bytes that a request to publish may have, including its payload.
     pub(crate) fn frame_bytes_max(&self) -> usize {
-        self.inner.wire.frame_bytes_max
+        self.inner.sockets.frame_bytes_max
     }
 
     /// The room for the bodies of requests.
@@ -62,7 +62,7 @@ impl Hub {
 
     /// Whether clients are offered compressed messages.
     pub(crate) fn deflates(&self) -> bool {
-        self.inner.wire.compress_above.is_some()
+        self.inner.sockets.compress_above.is_some()
     }
 
     /// How long clients have to go elsewhere, once they are asked to.
@@ -77,7 +77,7 @@ impl Hub {
 
     /// The timings of event streams.
     pub(crate) fn event_streams(&self) -> EventStreamConfig {
-        self.inner.wire.event_streams
+        self.inner.sockets.event_streams
     }
 
     /// Hands a connection over to one of the shards.

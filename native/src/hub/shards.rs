@@ -19,7 +19,7 @@ use super::{BackendHealth, Bodies, Config, Counts, presence};
 use crate::backend::{Backend, Memory, deal};
 use crate::error::Stopped;
 use crate::shard::{
-    Command, CommandSender, DisconnectCommand, Shard, Snapshot, TopicSeen, Totals, Wire,
+    Command, CommandSender, DisconnectCommand, Shard, Snapshot, SocketConfig, TopicSeen, Totals,
 };
 use crate::uplink::{Link, Uplink};
 
@@ -45,7 +45,7 @@ impl Shards {
     pub(super) fn start(
         config: &Config,
         backend: Option<Arc<dyn Backend>>,
-        wire: Wire,
+        sockets: SocketConfig,
         bodies: &Arc<Bodies>,
     ) -> io::Result<(Self, watch::Receiver<()>)> {
         let count = config.shards.get();
@@ -69,7 +69,7 @@ impl Shards {
                 }
                 (None, None) => ServerHub::new(server),
             };
-            Shard::new(hub, wire, Arc::clone(bodies), alive.clone())
+            Shard::new(hub, sockets, Arc::clone(bodies), alive.clone())
         };
         let shards = (0..count).map(new_shard).collect::<io::Result<Vec<_>>>()?;
         let (shards, senders): (Vec<Shard>, Vec<CommandSender>) = shards.into_iter().unzip();
@@ -145,16 +145,16 @@ impl Shards {
 
     /// Asks the clients of all shards to connect elsewhere.
     pub(super) fn drain(&self) {
-        self.tell_all(|| Command::Drain);
+        self.send_to_all(|| Command::Drain);
     }
 
     /// Stops all shards.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        self.tell_all(|| Command::Stop);
+        self.send_to_all(|| Command::Stop);
     }
 
-    fn tell_all(&self, command: impl Fn() -> Command) {
+    fn send_to_all(&self, command: impl Fn() -> Command) {
         for sender in &self.senders {
             // A shard that has stopped already needs no command.
             let _ = sender.send(command());
@@ -220,7 +220,7 @@ impl Shards {
     ) -> Result<(usize, bool), Stopped> {
         self.check()?;
         let id = crate::random_seed();
-        let (mut told, is_told) = tells.then(oneshot::channel).unzip();
+        let (mut sent, is_told) = tells.then(oneshot::channel).unzip();
         let mut answers = Vec::new();
         // The shard that tells others comes last. Otherwise, its message could reach another shard before this command, which would then
         // find no connection to count.
@@ -229,7 +229,7 @@ impl Shards {
             let end = DisconnectCommand::End {
                 id,
                 user: Arc::clone(user),
-                told: told.take_if(|_| index == 0),
+                sent: sent.take_if(|_| index == 0),
                 reply,
             };
             sender.send(end.into())?;

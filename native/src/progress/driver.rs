@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::options::Topics;
 use crate::hub::{Hub, PresenceChanges};
 use crate::json::Json;
-use crate::shard::{CommandSender, Overheard, ProgressCommand};
+use crate::shard::{CommandSender, PeerEvent, ProgressCommand};
 
 /// A command to a tracker.
 pub(super) enum Command {
@@ -47,7 +47,7 @@ pub(super) struct Driver {
     pub(super) shard: CommandSender,
     pub(super) topics: Topics,
     pub(super) users: PresenceChanges,
-    pub(super) heard: mpsc::Receiver<Overheard>,
+    pub(super) events: mpsc::Receiver<PeerEvent>,
     pub(super) asked: mpsc::UnboundedReceiver<Command>,
     /// Whether there may be other servers that have to learn what is counted.
     pub(super) has_others: bool,
@@ -102,9 +102,9 @@ impl Driver {
                     Some(command) => self.handle(now(), command, &mut waiting),
                     None => break,
                 },
-                overheard = self.heard.recv() => match overheard {
-                    Some(Overheard::Linked) => self.tracker.handle_linked(now()),
-                    Some(Overheard::Said(message)) => self.tracker.handle_message(now(), *message),
+                event = self.events.recv() => match event {
+                    Some(PeerEvent::Linked) => self.tracker.handle_linked(now()),
+                    Some(PeerEvent::Message(message)) => self.tracker.handle_message(now(), *message),
                     None => break,
                 },
                 changes = self.users.next() => match changes {
@@ -207,20 +207,20 @@ impl Driver {
         }
         let topics = &self.topics;
         match notice {
-            Notice::Done(done) => self.tell(&topics.events, &done, None),
-            Notice::Progress(snapshot) => self.tell(&topics.progress, &snapshot, None),
-            Notice::Users { active } => self.tell(&topics.users, &Users { active }, None),
+            Notice::Done(done) => self.publish_to(&topics.events, &done, None),
+            Notice::Progress(snapshot) => self.publish_to(&topics.progress, &snapshot, None),
+            Notice::Users { active } => self.publish_to(&topics.users, &Users { active }, None),
             Notice::Queue { queued, remaining } => {
-                self.tell(&topics.queue, &Queue { queued, remaining }, None);
+                self.publish_to(&topics.queue, &Queue { queued, remaining }, None);
             }
             Notice::Ended(snapshot, reason) => {
-                self.tell(&topics.progress, &snapshot, Some(reason));
+                self.publish_to(&topics.progress, &snapshot, Some(reason));
             }
         }
     }
 
     /// Publishes without waiting: a topic that refuses has ended, and a stopped hub is noticed elsewhere.
-    fn tell(&self, topic: &Topic, value: &impl Serialize, end: Option<EndReason>) {
+    fn publish_to(&self, topic: &Topic, value: &impl Serialize, end: Option<EndReason>) {
         let payload = Json::from_value(value).expect("what is told has a JSON form");
         let request = PublishRequest {
             end: end.map(Into::into),

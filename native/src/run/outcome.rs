@@ -67,14 +67,14 @@ pub(super) enum Ending {
     /// It never ran, or could not be waited for.
     NotStarted(RunError),
     /// It exited with this code.
-    Exited { code: i32, asked: Asked },
+    Exited { code: i32, asked: StopRequest },
     /// This signal ended it.
-    Killed { signal: i32, asked: Asked },
+    Killed { signal: i32, asked: StopRequest },
 }
 
 /// Whether the command had been asked to stop.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct StopRequest {
     /// Whether by a signal whose purpose is to end it.
     pub(super) to_end: bool,
     /// How long ago something interrupted it that it may survive (a key, a hangup), if anything did.
@@ -83,7 +83,7 @@ pub(super) struct Asked {
     pub(super) by_key: bool,
 }
 
-impl Asked {
+impl StopRequest {
     fn explains_failure(self) -> bool {
         self.to_end
             || self
@@ -158,7 +158,7 @@ impl Outcome {
 
 /// Exiting with 0 means success, whatever the command was asked to do. A shell whose last command was ended by a signal exits with 128 plus
 /// that signal.
-fn exit_status(code: i32, asked: Asked) -> JobStatus {
+fn exit_status(code: i32, asked: StopRequest) -> JobStatus {
     let by_signal = [SIGNAL_EXIT_BASE + INTERRUPT, SIGNAL_EXIT_BASE + TERMINATE].contains(&code);
     if code == 0 {
         JobStatus::Complete
@@ -173,18 +173,18 @@ fn exit_status(code: i32, asked: Asked) -> JobStatus {
 mod tests {
     use super::*;
 
-    const UNASKED: Asked = Asked {
+    const UNASKED: StopRequest = StopRequest {
         to_end: false,
         interrupted: None,
         by_key: false,
     };
-    const ENDED: Asked = Asked {
+    const ENDED: StopRequest = StopRequest {
         to_end: true,
         ..UNASKED
     };
 
-    fn interrupted(seconds_ago: u64) -> Asked {
-        Asked {
+    fn interrupted(seconds_ago: u64) -> StopRequest {
+        StopRequest {
             interrupted: Some(Duration::from_secs(seconds_ago)),
             ..UNASKED
         }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn signals_of_keys_are_told_from_others() {
-        let by_key = Asked {
+        let by_key = StopRequest {
             by_key: true,
             ..interrupted(1)
         };

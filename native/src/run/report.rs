@@ -172,7 +172,7 @@ fn signal_name(signal: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::{Asked, Ending, RunError};
+    use super::super::outcome::{Ending, RunError, StopRequest};
     use super::*;
 
     fn reporter() -> (Arc<Reporter>, watch::Receiver<Option<JobUpdate>>) {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_last_update_tells_how_it_ended() {
-        let asked = Asked::default();
+        let asked = StopRequest::default();
         let cases = [
             (
                 Ending::Exited { code: 0, asked },

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::forward::forward;
 use super::job::JobSpec;
-use super::outcome::{Asked, Ending, RunError};
+use super::outcome::{Ending, RunError, StopRequest};
 use super::report::Reporter;
 use super::signals::{Caught, Signals};
 use super::start::{Link, Started, start};
@@ -112,7 +112,7 @@ impl Command {
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
-        let asked = Asked {
+        let asked = StopRequest {
             to_end: self.asked_to_end,
             interrupted: self.interrupted.map(|at| at.elapsed()),
             by_key: self.by_key,

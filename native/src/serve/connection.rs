@@ -37,14 +37,14 @@ content-type: application/json\r\ncontent-length: 79\r\n\r\n\
 const PING_EVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What a connection has besides its bytes.
-pub(super) struct Scene {
+pub(super) struct ConnectionContext {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: Peer,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
 /// A byte stream for HTTP/1, which can be handed to a shard afterwards.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Converts the connection to the form that shards use.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn below(&self) -> &Stream;
 }
 
-impl Wire for Stream {
+impl ClientStream for Stream {
     fn into_transport(self) -> io::Result<Transport> {
         Ok(match self {
             Self::Tcp(stream) => Transport::Tcp(mio::net::TcpStream::from_std(stream.into_std()?)),
@@ -74,7 +74,7 @@ impl Wire for Stream {
 }
 
 #[cfg(feature = "tls")]
-impl Wire for TlsStream<Stream> {
+impl ClientStream for TlsStream<Stream> {
     fn into_transport(self) -> io::Result<Transport> {
         let (stream, session) = self.into_inner();
         Ok(Transport::tls(stream.into_transport()?, session))
@@ -88,34 +88,34 @@ impl Wire for TlsStream<Stream> {
 
 /// Does the TLS handshake, and serves the protocol that it has negotiated.
 #[cfg(feature = "tls")]
-pub(super) async fn serve_tls(stream: Stream, tls: super::Tls, scene: Scene) {
-    let time = scene.shared.config.handshake_timeout;
+pub(super) async fn serve_tls(stream: Stream, tls: super::Tls, context: ConnectionContext) {
+    let time = context.shared.config.handshake_timeout;
     let handshake = tokio::time::timeout(time, tls.acceptor().accept(stream));
-    let mut phase = scene.phase.clone();
+    let mut phase = context.phase.clone();
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         // A client that is still in its handshake has no request to be answered.
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
     };
     let Ok(Ok(stream)) = shaken else {
-        scene.shared.tally.count_cut(Cut::Tls);
-        tracing::debug!(peer = ?scene.peer, "a TLS handshake came to nothing");
+        context.shared.tally.count_cut(Cut::Tls);
+        tracing::debug!(peer = ?context.peer, "a TLS handshake came to nothing");
         return;
     };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_http2(stream, scene).await;
+        serve_http2(stream, context).await;
     } else {
-        serve_http1(stream, scene).await;
+        serve_http1(stream, context).await;
     }
 }
 
 /// Serves HTTP/1.1, and HTTP/1.0 as far as that is the same.
-pub(super) async fn serve_http1<S: Wire>(stream: S, scene: Scene) {
-    let Scene {
+pub(super) async fn serve_http1<S: ClientStream>(stream: S, context: ConnectionContext) {
+    let ConnectionContext {
         shared,
         peer,
         mut phase,
-    } = scene;
+    } = context;
     let config = &shared.config;
     let vitals = Vitals::new(patience(&shared));
     let slot = Arc::new(Slot::default());
@@ -192,7 +192,7 @@ fn is_no_request(result: &hyper::Result<()>) -> bool {
 /// Closes a connection whose client was answered before it had sent everything, once the client has noticed. A server that is stopping
 /// doesn't wait for that.
 #[cfg(unix)]
-pub(super) async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>) {
+pub(super) async fn linger(stream: impl ClientStream, mut phase: watch::Receiver<Phase>) {
     let Ok(lingering) = stream.below().lingering() else {
         return;
     };
@@ -205,7 +205,7 @@ pub(super) async fn linger(stream: impl Wire, mut phase: watch::Receiver<Phase>)
 }
 
 #[cfg(not(unix))]
-pub(super) async fn linger(stream: impl Wire, _phase: watch::Receiver<Phase>) {
+pub(super) async fn linger(stream: impl ClientStream, _phase: watch::Receiver<Phase>) {
     drop(stream);
 }
 
@@ -236,12 +236,12 @@ impl Turn {
 
 /// Serves HTTP/2.
 #[cfg(feature = "tls")]
-async fn serve_http2<S: Wire>(stream: S, scene: Scene) {
-    let Scene {
+async fn serve_http2<S: ClientStream>(stream: S, context: ConnectionContext) {
+    let ConnectionContext {
         shared,
         peer,
         mut phase,
-    } = scene;
+    } = context;
     let config = &shared.config;
     let vitals = Vitals::new(patience(&shared));
     let front = front(&shared, peer, &vitals, None);

@@ -8,7 +8,7 @@ use axum::http::header::{
 };
 use axum::http::{Response, StatusCode};
 
-use super::connection::Wire;
+use super::connection::ClientStream;
 use crate::event_stream::EventStream;
 
 /// An event stream that waits for its writer. It travels with the answer as an extension: our serving loop takes it, and hands the
@@ -58,7 +58,7 @@ impl Handover {
 
 impl TakenOver {
     /// Hands the connection to the shard.
-    pub(super) fn hand(self, stream: impl Wire) {
+    pub(super) fn hand(self, stream: impl ClientStream) {
         match stream.into_transport() {
             Ok(transport) => self.events.hand_over(transport, self.head),
             Err(error) => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch as channel};
 
-use super::connection::{self, Scene};
+use super::connection::{self, ConnectionContext};
 use super::stream::{Peer, Stream};
 use super::tally::Counted;
 use super::{Entrance, Phase, Shared};
@@ -87,12 +87,12 @@ impl Entrance {
                 return;
             }
         };
-        let scene = Scene {
+        let context = ConnectionContext {
             shared: Arc::clone(shared),
             peer,
             phase: phase.subscribe(),
         };
-        self.spawn(stream, scene, counted);
+        self.spawn(stream, context, counted);
     }
 
     #[cfg(feature = "tls")]
@@ -105,17 +105,17 @@ impl Entrance {
         false
     }
 
-    fn spawn(&self, stream: Stream, scene: Scene, counted: Counted) {
+    fn spawn(&self, stream: Stream, context: ConnectionContext, counted: Counted) {
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
             tokio::spawn(async move {
-                connection::serve_tls(stream, tls, scene).await;
+                connection::serve_tls(stream, tls, context).await;
                 drop(counted);
             });
             return;
         }
         tokio::spawn(async move {
-            connection::serve_http1(stream, scene).await;
+            connection::serve_http1(stream, context).await;
             drop(counted);
         });
     }

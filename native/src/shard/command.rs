@@ -77,7 +77,7 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Vec<CursorAnswer>>,
     },
     /// The backend announced a publication.
-    Heard(Arc<Publication<Json>>),
+    Announced(Arc<Publication<Json>>),
     /// Announcements of the backend were dropped.
     Missed,
     /// The link to the backend is lost.

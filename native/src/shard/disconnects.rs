@@ -17,11 +17,11 @@ pub(crate) enum DisconnectCommand {
         id: u64,
         user: Arc<str>,
         /// Set if this shard is the one that tells other servers. Answered once the message is out, and never if it can't be sent now.
-        told: Option<oneshot::Sender<()>>,
+        sent: Option<oneshot::Sender<()>>,
         reply: oneshot::Sender<usize>,
     },
     /// Another server or shard was asked to end them. The message had this number of bytes.
-    Heard {
+    Received {
         disconnects: Vec<Disconnect>,
         bytes: usize,
     },
@@ -41,18 +41,18 @@ impl Shard {
             DisconnectCommand::End {
                 id,
                 user,
-                told,
+                sent,
                 reply,
             } => {
-                let tells = told.is_some();
+                let tells = sent.is_some();
                 let count = self.hub.handle_disconnect(now, id, &user, tells);
-                self.tell_disconnects(told);
+                self.broadcast_disconnects(sent);
                 // The connections have ended by the time of the answer.
                 self.drain();
                 // The caller may be gone.
                 let _ = reply.send(count);
             }
-            DisconnectCommand::Heard { disconnects, bytes } => {
+            DisconnectCommand::Received { disconnects, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);
                 }
@@ -62,8 +62,8 @@ impl Shard {
         }
     }
 
-    /// Tells other servers whose connections to end. `told` is answered once the first message is out.
-    pub(super) fn tell_disconnects(&mut self, mut told: Option<oneshot::Sender<()>>) {
+    /// Tells other servers whose connections to end. `sent` is answered once the first message is out.
+    pub(super) fn broadcast_disconnects(&mut self, mut sent: Option<oneshot::Sender<()>>) {
         let now = self.now();
         let Some(upstream) = &self.upstream else {
             return;
@@ -75,7 +75,7 @@ impl Shard {
             }
             upstream
                 .uplink
-                .broadcast_disconnects(disconnects, told.take());
+                .broadcast_disconnects(disconnects, sent.take());
         }
     }
 }

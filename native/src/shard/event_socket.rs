@@ -15,7 +15,7 @@ use super::event_writer::EventWriter;
 use super::socket::Flushed;
 use super::transport::Transport;
 use super::untaken::Untaken;
-use crate::event_stream::{ALIVE, LAST_CHUNK, OPENING, Told, chunk};
+use crate::event_stream::{ALIVE, LAST_CHUNK, OPENING, StreamContext, chunk};
 use crate::json::Json;
 
 /// How much a client may send although nobody reads it: a request that follows too early, for example.
@@ -37,7 +37,7 @@ struct Unsent {
 }
 
 struct State {
-    told: Told,
+    context: StreamContext,
     deadlines: EventStream,
     stage: Stage,
     ignored_bytes: usize,
@@ -67,17 +67,17 @@ impl EventSocket {
         now: Instant,
         transport: Transport,
         head: Vec<u8>,
-        mut told: Told,
+        mut context: StreamContext,
         frames: &[ServerFrame<Json>],
         writer: &mut EventWriter,
     ) -> Self {
-        let ends = told.ends_in().map(|left| now + left);
-        let deadlines = EventStream::new(now, told.deadlines, ends);
+        let ends = context.ends_in().map(|left| now + left);
+        let deadlines = EventStream::new(now, context.deadlines, ends);
         let mut start = head;
         start.extend(chunk(Vec::new(), |out| out.extend_from_slice(OPENING)).unwrap_or_default());
         let untaken = Untaken::in_frames(frames.iter());
         let mut frames = frames.iter().cloned();
-        while let Some(chunk) = writer.next_chunk(&mut told.standing, || frames.next()) {
+        while let Some(chunk) = writer.next_chunk(&mut context.standing, || frames.next()) {
             start.extend_from_slice(&chunk);
         }
         Self {
@@ -87,7 +87,7 @@ impl EventSocket {
                 untaken,
             })),
             state: Box::new(State {
-                told,
+                context,
                 deadlines,
                 stage: Stage::Open,
                 ignored_bytes: 0,
@@ -211,7 +211,7 @@ impl EventSocket {
                 }
             }
             if self.takes_frames()
-                && let Some(chunk) = writer.next_chunk(&mut self.state.told.standing, &mut next)
+                && let Some(chunk) = writer.next_chunk(&mut self.state.context.standing, &mut next)
             {
                 let written = self.write(&chunk, took);
                 if written != Flushed::Done {

@@ -18,7 +18,7 @@ impl Shard {
             id,
             transport,
             head,
-            told,
+            context,
         } = adoption;
         let Some(Endpoint {
             kind: EndpointKind::Local(queue),
@@ -28,7 +28,7 @@ impl Shard {
             return;
         };
         let (frames, is_finished) = queue.take_all();
-        let mut socket = EventSocket::new(now, transport, head, told, &frames, &mut self.events);
+        let mut socket = EventSocket::new(now, transport, head, context, &frames, &mut self.events);
         let token = Token(id.index() as usize);
         if let Err(error) = socket.register(self.poll.registry(), token) {
             tracing::warn!(%error, "a connection could not be watched, and is closed");

@@ -22,7 +22,7 @@ impl Shard {
         self.totals.accepted += 1;
         let access = guest.access(now, self.at(guest.asked));
         let id = self.hub.handle_open_as(now, &access);
-        let frame_bytes_max = self.wire.frame_bytes_max;
+        let frame_bytes_max = self.sockets.frame_bytes_max;
         let mut socket = Socket::new(transport, frame_bytes_max, guest.deflates, guest.pass);
         socket.note_stranger(matches!(guest.known, Known::Nobody));
         // Keep the latest, because the runtime of an earlier one may be gone.

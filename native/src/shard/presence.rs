@@ -18,7 +18,7 @@ pub(crate) enum PresenceCommand {
     /// The backend was opened, and can broadcast.
     Linked,
     /// A message from another server, which had this number of bytes.
-    Heard {
+    Received {
         message: PresenceMessage<Json>,
         bytes: usize,
     },
@@ -60,7 +60,7 @@ impl Shard {
                 self.hub.handle_servers_linked(now);
                 self.listeners.link();
             }
-            PresenceCommand::Heard { message, bytes } => {
+            PresenceCommand::Received { message, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);
                 }

@@ -12,10 +12,10 @@ pub(crate) enum ProgressCommand {
     /// Sends all messages about this work to the listener, until its other end is dropped.
     Listen {
         work: Topic,
-        listener: mpsc::Sender<Overheard>,
+        listener: mpsc::Sender<PeerEvent>,
     },
     /// A message from another server, which had this number of bytes.
-    Heard {
+    Received {
         message: Box<ProgressMessage>,
         bytes: usize,
     },
@@ -26,17 +26,17 @@ pub(crate) enum ProgressCommand {
     },
 }
 
-/// What a tracker hears.
-pub(crate) enum Overheard {
+/// What a tracker learns of the other servers.
+pub(crate) enum PeerEvent {
     /// Messages of others arrive from now on, or again.
     Linked,
-    Said(Box<ProgressMessage>),
+    Message(Box<ProgressMessage>),
 }
 
 /// Who listens, and whether messages of others arrive.
 #[derive(Default)]
 pub(super) struct Listeners {
-    listeners: Vec<(Topic, mpsc::Sender<Overheard>)>,
+    listeners: Vec<(Topic, mpsc::Sender<PeerEvent>)>,
     is_linked: bool,
 }
 
@@ -46,25 +46,25 @@ impl Listeners {
         self.is_linked = true;
         self.listeners.retain(|(_, listener)| !listener.is_closed());
         for (_, listener) in &self.listeners {
-            let _ = listener.try_send(Overheard::Linked);
+            let _ = listener.try_send(PeerEvent::Linked);
         }
     }
 
-    fn listen(&mut self, work: Topic, listener: mpsc::Sender<Overheard>) {
+    fn listen(&mut self, work: Topic, listener: mpsc::Sender<PeerEvent>) {
         if self.is_linked {
-            let _ = listener.try_send(Overheard::Linked);
+            let _ = listener.try_send(PeerEvent::Linked);
         }
         self.listeners.retain(|(_, known)| !known.is_closed());
         self.listeners.push((work, listener));
     }
 
-    fn tell(&self, message: &ProgressMessage) {
+    fn notify(&self, message: &ProgressMessage) {
         let of_work = self
             .listeners
             .iter()
             .filter(|(work, _)| *work == message.work);
         for (_, listener) in of_work {
-            let _ = listener.try_send(Overheard::Said(Box::new(message.clone())));
+            let _ = listener.try_send(PeerEvent::Message(Box::new(message.clone())));
         }
     }
 }
@@ -79,11 +79,11 @@ impl Shard {
     pub(super) fn handle_progress(&mut self, command: ProgressCommand) {
         match command {
             ProgressCommand::Listen { work, listener } => self.listeners.listen(work, listener),
-            ProgressCommand::Heard { message, bytes } => {
+            ProgressCommand::Received { message, bytes } => {
                 if let Some(upstream) = &self.upstream {
                     upstream.uplink.count_broadcast_taken(bytes);
                 }
-                self.listeners.tell(&message);
+                self.listeners.notify(&message);
             }
             ProgressCommand::Broadcast { text, reply } => {
                 if let Some(upstream) = &self.upstream {

@@ -204,13 +204,13 @@ impl Shard {
     }
 
     /// Passes on a publication that the backend announced.
-    pub(super) fn hear(&mut self, now: Instant, publication: Publication) {
+    pub(super) fn handle_announced(&mut self, now: Instant, publication: Publication) {
         if let Some(upstream) = &self.upstream {
             upstream.uplink.count_taken(&publication);
         }
-        let heard = HostInstant::now();
-        if self.joiner.stopwatch.is_due(heard) {
-            self.joiner.stopwatch.watch(&publication, heard);
+        let arrived = HostInstant::now();
+        if self.joiner.stopwatch.is_due(arrived) {
+            self.joiner.stopwatch.watch(&publication, arrived);
         }
         self.hub.handle_heard(now, publication);
     }
@@ -248,7 +248,7 @@ impl Shard {
                     let _ = reply.send(found);
                 }
             }
-            self.tell_disconnects(None);
+            self.broadcast_disconnects(None);
             while let Some(answer) = self.hub.poll_answer() {
                 is_idle = false;
                 self.pass_on(answer);

@@ -7,7 +7,7 @@ use tidegate_core::uplink::{UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::watch;
 
 use super::calls::carry_out;
-use super::heard::Heard;
+use super::inbox::Inbox;
 use super::reach::{Reach, Siblings};
 use super::{Uplink, Way};
 use crate::backend::{Backend as _, BackendError, Memory};
@@ -16,7 +16,7 @@ use crate::shard::{CommandSender, PresenceCommand};
 
 pub(super) struct Here {
     topics: Memory,
-    heard: Arc<Heard>,
+    inbox: Arc<Inbox>,
     commands: CommandSender,
     _alive: watch::Sender<()>,
 }
@@ -25,16 +25,16 @@ impl Uplink {
     /// An uplink from the shard behind `commands` to topics in the same process. `alive` is dropped with it.
     pub(crate) fn here(topics: Memory, commands: CommandSender, alive: watch::Sender<()>) -> Self {
         let siblings = Arc::new(Siblings::new(topics.describe(), 1));
-        let heard = Arc::new(Heard::new(Reach::of(&siblings)));
+        let inbox = Arc::new(Inbox::new(Reach::of(&siblings)));
         let here = Here {
             topics,
-            heard: Arc::clone(&heard),
+            inbox: Arc::clone(&inbox),
             commands,
             _alive: alive,
         };
         Self {
             way: Way::Here(here),
-            heard,
+            inbox,
         }
     }
 }
@@ -47,8 +47,8 @@ impl Here {
             let given_up = || BackendError::Closed {
                 backend: self.topics.describe(),
             };
-            let link = self.heard.reach.opening(given_up);
-            self.heard.feed(link, self.commands.clone(), true)
+            let link = self.inbox.reach.opening(given_up);
+            self.inbox.feed(link, self.commands.clone(), true)
         };
         let answer = carry_out(&self.topics, call, feed).now_or_never();
         if is_opening {

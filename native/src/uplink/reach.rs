@@ -243,7 +243,7 @@ mod tests {
         let shared = Arc::new(Siblings::new("a backend".to_owned(), 2));
         let siblings = [Reach::of(&shared), Reach::of(&shared)];
         let why = error("it is away");
-        for (reach, error) in siblings.iter().zip([&why, &error("as the others say")]) {
+        for (reach, error) in siblings.iter().zip([&why, &error("as the others send")]) {
             let link = next(reach);
             reach.found(link, || unreachable!());
             reach.lost(link, error);

@@ -13,9 +13,9 @@ use tidegate_core::uplink::{CallId, UplinkAnswer, UplinkCall, UplinkFailure};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::calls::carry_out;
-use super::heard::Heard;
+use super::in_flight::{CallLabel, InFlight, label};
+use super::inbox::Inbox;
 use super::reach::{Reach, Siblings};
-use super::under_way::{Asked, UnderWay, asked};
 use super::{Uplink, Way};
 use crate::backend::{Backend, BackendError, RefusedLog};
 use crate::hub::BackendHealth;
@@ -40,17 +40,17 @@ pub(crate) struct Link {
 }
 
 /// A message to be broadcast, and the channel to confirm it.
-pub(super) struct Said {
+pub(super) struct Broadcast {
     text: String,
     reply: Option<oneshot::Sender<()>>,
     /// Whether the shard has to know if it is lost, so that it sends it again.
-    is_to_be_sure: bool,
+    must_arrive: bool,
 }
 
 /// A shard's connection to the thread. The backend is closed for this shard when it is dropped, and the thread ends with the last one.
 pub(super) struct Sender {
     calls: mpsc::UnboundedSender<(CallId, UplinkCall<Json>)>,
-    broadcasts: mpsc::Sender<Said>,
+    broadcasts: mpsc::Sender<Broadcast>,
     commands: CommandSender,
 }
 
@@ -61,22 +61,22 @@ impl Sender {
     }
 
     pub(super) fn broadcast(&self, text: String, reply: Option<oneshot::Sender<()>>) {
-        let _ = self.broadcasts.try_send(Said {
+        let _ = self.broadcasts.try_send(Broadcast {
             text,
             reply,
-            is_to_be_sure: false,
+            must_arrive: false,
         });
     }
 
     /// Sends a broadcast whose loss must not go unnoticed.
     pub(super) fn broadcast_surely(&self, text: String, reply: Option<oneshot::Sender<()>>) {
-        let said = self.broadcasts.try_send(Said {
+        let sent = self.broadcasts.try_send(Broadcast {
             text,
             reply,
-            is_to_be_sure: true,
+            must_arrive: true,
         });
-        if said.is_err() {
-            tell_lost(&self.commands);
+        if sent.is_err() {
+            report_lost(&self.commands);
         }
     }
 }
@@ -114,7 +114,7 @@ impl Uplink {
 }
 
 /// Tells a shard that a message was lost that must not be.
-fn tell_lost(commands: &CommandSender) {
+fn report_lost(commands: &CommandSender) {
     // The shard may have stopped.
     let _ = commands.send(DisconnectCommand::Lost.into());
 }
@@ -122,14 +122,14 @@ fn tell_lost(commands: &CommandSender) {
 /// The two ends of a link.
 fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
     let (calls, receiver) = mpsc::unbounded_channel();
-    let (broadcasts, said) = mpsc::channel(BROADCASTS_MAX);
-    let heard = Arc::new(Heard::new(reach));
+    let (broadcasts, queued) = mpsc::channel(BROADCASTS_MAX);
+    let inbox = Arc::new(Inbox::new(reach));
     let commands = link.commands.clone();
     let driver = Arc::new(Driver {
         shares_presence: link.shares_presence && link.backend.broadcast_bytes_max().is_some(),
         backend: link.backend,
         commands: link.commands,
-        heard: Arc::clone(&heard),
+        inbox: Arc::clone(&inbox),
         refused: RefusedLog::default(),
         full: RefusedLog::default(),
         unanswered: RefusedLog::default(),
@@ -140,7 +140,7 @@ fn linked(link: Link, reach: Reach) -> (Uplink, impl Future<Output = ()>) {
         broadcasts,
         commands,
     });
-    (Uplink { way, heard }, driver.run(receiver, said))
+    (Uplink { way, inbox }, driver.run(receiver, queued))
 }
 
 /// What a call was to do, as far as its errors mean something else for it.
@@ -173,7 +173,7 @@ struct Driver {
     backend: Arc<dyn Backend>,
     shares_presence: bool,
     commands: CommandSender,
-    heard: Arc<Heard>,
+    inbox: Arc<Inbox>,
     refused: RefusedLog,
     full: RefusedLog,
     unanswered: RefusedLog,
@@ -185,35 +185,35 @@ impl Driver {
     async fn run(
         self: Arc<Self>,
         mut calls: mpsc::UnboundedReceiver<(CallId, UplinkCall<Json>)>,
-        broadcasts: mpsc::Receiver<Said>,
+        broadcasts: mpsc::Receiver<Broadcast>,
     ) {
         let broadcasting = tokio::spawn(Arc::clone(&self).broadcast_all(broadcasts));
-        let mut under_way = UnderWay::default();
+        let mut in_flight = InFlight::default();
         while let Some((id, call)) = calls.recv().await {
             let driver = Arc::clone(&self);
             let refusal = self.refusal().take();
             if matches!(call, UplinkCall::GiveUp) {
-                under_way.give_up(id);
+                in_flight.give_up(id);
             } else if matches!(call, UplinkCall::Open) {
-                let oldest = under_way.forget();
-                under_way.end_opening().await;
+                let oldest = in_flight.forget();
+                in_flight.end_opening().await;
                 let why = || refusal.unwrap_or_else(|| self.given_up(oldest));
-                let link = self.heard.reach.opening(why);
-                under_way.open(async move { driver.answer(id, link, call).await });
+                let link = self.inbox.reach.opening(why);
+                in_flight.open(async move { driver.answer(id, link, call).await });
             } else {
-                let link = self.heard.reach.last();
-                let asked = asked(&call);
-                under_way.start(
+                let link = self.inbox.reach.last();
+                let label = label(&call);
+                in_flight.start(
                     id,
-                    asked,
+                    label,
                     async move { driver.answer(id, link, call).await },
                 );
             }
         }
         let closing = async {
-            under_way.end_opening().await;
+            in_flight.end_opening().await;
             // The calls that store the last changes have just been made.
-            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, under_way.ended()).await;
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, in_flight.ended()).await;
             // The last broadcast announces that this server goes away. If that takes too long, the others notice its silence.
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, broadcasting).await;
             self.backend.close().await
@@ -225,15 +225,15 @@ impl Driver {
     }
 
     /// Sends broadcasts one after the other, in order.
-    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<Said>) {
-        while let Some(said) = broadcasts.recv().await {
-            match self.backend.broadcast(&said.text).await {
+    async fn broadcast_all(self: Arc<Self>, mut broadcasts: mpsc::Receiver<Broadcast>) {
+        while let Some(broadcast) = broadcasts.recv().await {
+            match self.backend.broadcast(&broadcast.text).await {
                 // The caller may be gone.
-                Ok(()) => drop(said.reply.map(|reply| reply.send(()))),
+                Ok(()) => drop(broadcast.reply.map(|reply| reply.send(()))),
                 Err(error) => {
                     tracing::debug!(%error, "a broadcast is lost");
-                    if said.is_to_be_sure {
-                        tell_lost(&self.commands);
+                    if broadcast.must_arrive {
+                        report_lost(&self.commands);
                     }
                 }
             }
@@ -244,7 +244,7 @@ impl Driver {
         let is_opening = matches!(call, UplinkCall::Open);
         let feed = || {
             let commands = self.commands.clone();
-            self.heard.feed(link, commands, self.shares_presence)
+            self.inbox.feed(link, commands, self.shares_presence)
         };
         let purpose = Purpose::of(&call);
         let answer = match carry_out(&*self.backend, call, feed).await {
@@ -261,7 +261,7 @@ impl Driver {
     }
 
     fn note_opened(&self, link: u64) {
-        self.heard.reach.found(link, || self.backend.describe());
+        self.inbox.reach.found(link, || self.backend.describe());
         if self.shares_presence {
             // The shard may have stopped.
             let _ = self.commands.send(PresenceCommand::Linked.into());
@@ -269,14 +269,14 @@ impl Driver {
     }
 
     /// Why a shard gives up a link that was not reported lost: it no longer waits for an answer.
-    fn given_up(&self, oldest: Option<(Asked, Duration)>) -> BackendError {
+    fn given_up(&self, oldest: Option<(CallLabel, Duration)>) -> BackendError {
         let reason = match oldest {
             Some(((call, topic), waited)) => format!(
                 "no answer to {call}{} for {:.1} s",
                 topic.map(|topic| format!(" {topic}")).unwrap_or_default(),
                 waited.as_secs_f64()
             ),
-            None => "an answer was none to what was asked".to_owned(),
+            None => "an answer was none to what was label".to_owned(),
         };
         BackendError::Unreachable {
             backend: self.backend.describe(),
@@ -296,11 +296,11 @@ impl Driver {
                 BackendError::Full { .. },
                 Purpose::StoreCursors | Purpose::StoreOne(_) | Purpose::StoreSeveral,
             ) => {
-                self.full.tell_full(&error);
+                self.full.log_full(&error);
                 UplinkFailure::Full
             }
             (BackendError::Content { .. }, Purpose::StoreOne(topic)) => {
-                self.refused.tell(topic, &error);
+                self.refused.log_refused(topic, &error);
                 UplinkFailure::Refused
             }
             (BackendError::Content { .. }, Purpose::StoreSeveral) => UplinkFailure::Refused,
@@ -312,12 +312,12 @@ impl Driver {
                 | BackendError::Full { .. },
                 Purpose::Question,
             ) => {
-                self.unanswered.tell_unanswered(&error);
+                self.unanswered.log_unanswered(&error);
                 *self.refusal() = Some(error);
                 UplinkFailure::Refused
             }
             _ => {
-                self.heard.reach.lost(link, &error);
+                self.inbox.reach.lost(link, &error);
                 UplinkFailure::Lost
             }
         }

@@ -23,7 +23,7 @@ pub(super) struct Key {
 /// Keys, by where they come from.
 pub(super) enum Keys {
     /// They were given, and don't change.
-    Told(Arc<[Key]>),
+    Fixed(Arc<[Key]>),
     File(File),
     Url(Remote),
 }
@@ -51,7 +51,7 @@ enum Unfit {
 impl Keys {
     /// A secret that is shared with the issuer.
     pub(super) fn secret(secret: &[u8]) -> Result<Self, JwtError> {
-        shared(secret).map(Self::Told)
+        shared(secret).map(Self::Fixed)
     }
 
     /// A secret in a file, without the white space at its end.
@@ -90,7 +90,7 @@ impl Keys {
     /// Reads the file again, if they are from one, and returns whether it contained anything new.
     pub(super) fn reload(&self) -> Result<bool, JwtError> {
         match self {
-            Self::Told(_) | Self::Url(_) => Ok(false),
+            Self::Fixed(_) | Self::Url(_) => Ok(false),
             Self::File(file) => file.reload(),
         }
     }
@@ -98,7 +98,7 @@ impl Keys {
     /// The keys in use now.
     pub(super) fn now(&self) -> Arc<[Key]> {
         match self {
-            Self::Told(keys) => Arc::clone(keys),
+            Self::Fixed(keys) => Arc::clone(keys),
             Self::File(file) => file.now(),
             Self::Url(remote) => remote.keys(),
         }
@@ -107,7 +107,7 @@ impl Keys {
     /// What fetches them, if they are from a URL.
     pub(super) const fn remote(&self) -> Option<&Remote> {
         match self {
-            Self::Told(_) | Self::File(_) => None,
+            Self::Fixed(_) | Self::File(_) => None,
             Self::Url(remote) => Some(remote),
         }
     }

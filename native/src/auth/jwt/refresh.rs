@@ -116,7 +116,7 @@ impl Refresh {
     }
 
     /// An operator reports that the keys may have changed.
-    pub(super) const fn handle_told(&mut self) {
+    pub(super) const fn handle_request(&mut self) {
         self.state = match self.state {
             State::Due | State::Fresh { .. } | State::Failing { .. } => State::Due,
             State::Fetching { .. } => State::Fetching { is_outdated: true },

@@ -29,7 +29,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Remote {
     shared: Arc<Shared>,
     /// The channel to the task that fetches them, once there is one. The task ends when this is dropped.
-    task: Mutex<Option<mpsc::UnboundedSender<Ask>>>,
+    task: Mutex<Option<mpsc::UnboundedSender<FetchRequest>>>,
 }
 
 struct Shared {
@@ -61,7 +61,7 @@ pub(crate) struct KeySetHealth {
 }
 
 /// A request to the task.
-enum Ask {
+enum FetchRequest {
     /// Fetch them now: they may have changed.
     Now,
     /// Fetch them for an unknown key. The sender is dropped once there is nothing to wait for any more.
@@ -97,13 +97,13 @@ impl Remote {
 
     /// Has them fetched now. Outside of a runtime, the next request for them does that.
     pub(super) fn fetch_now(&self) {
-        self.ask(Ask::Now);
+        self.send(FetchRequest::Now);
     }
 
     /// Waits until they are fetched for a token that names an unknown key. Doesn't wait if they were just fetched, or if fetching fails.
     pub(super) async fn fetch_for_unknown(&self) {
-        let (told, done) = oneshot::channel();
-        self.ask(Ask::Unknown(told));
+        let (waiter, done) = oneshot::channel();
+        self.send(FetchRequest::Unknown(waiter));
         let _ = tokio::time::timeout(WAIT_MAX, done).await;
     }
 
@@ -126,22 +126,22 @@ impl Remote {
     }
 
     /// Sends a request to the task. The task is started by the first request, and again if its runtime has ended.
-    fn ask(&self, ask: Ask) {
+    fn send(&self, request: FetchRequest) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        let unheard = match &*task {
-            Some(asked) => asked.send(ask).err().map(|error| error.0),
-            None => Some(ask),
+        let unsent = match &*task {
+            Some(sender) => sender.send(request).err().map(|error| error.0),
+            None => Some(request),
         };
-        let (Some(ask), Ok(runtime)) = (unheard, Handle::try_current()) else {
+        let (Some(request), Ok(runtime)) = (unsent, Handle::try_current()) else {
             return;
         };
-        let (asked, asks) = mpsc::unbounded_channel();
-        if let Ask::Unknown(_) = ask {
+        let (sender, requests) = mpsc::unbounded_channel();
+        if let FetchRequest::Unknown(_) = request {
             // It fetches them first of all.
-            let _ = asked.send(ask);
+            let _ = sender.send(request);
         }
-        runtime.spawn(Driver::new(Arc::clone(&self.shared), asks).run());
-        *task = Some(asked);
+        runtime.spawn(Driver::new(Arc::clone(&self.shared), requests).run());
+        *task = Some(sender);
     }
 }
 
@@ -210,17 +210,17 @@ fn is_same(one: &[Key], other: &[Key]) -> bool {
 /// Fetches the keys when they are needed, until all handles are dropped.
 struct Driver {
     shared: Arc<Shared>,
-    asks: mpsc::UnboundedReceiver<Ask>,
+    requests: mpsc::UnboundedReceiver<FetchRequest>,
     refresh: Refresh,
     /// Dropped when the fetch in progress ends.
     waiting: Vec<oneshot::Sender<Infallible>>,
 }
 
 impl Driver {
-    fn new(shared: Arc<Shared>, asks: mpsc::UnboundedReceiver<Ask>) -> Self {
+    fn new(shared: Arc<Shared>, requests: mpsc::UnboundedReceiver<FetchRequest>) -> Self {
         Self {
             shared,
-            asks,
+            requests,
             refresh: Refresh::new(crate::random_seed()),
             waiting: Vec::new(),
         }
@@ -243,11 +243,11 @@ impl Driver {
             let timer = OptionFuture::from(due.map(tokio::time::sleep_until));
             let mut timer = pin!(timer);
             tokio::select! {
-                ask = self.asks.recv() => match ask {
-                    Some(Ask::Now) => self.refresh.handle_told(),
-                    Some(Ask::Unknown(told)) => {
+                request = self.requests.recv() => match request {
+                    Some(FetchRequest::Now) => self.refresh.handle_request(),
+                    Some(FetchRequest::Unknown(waiter)) => {
                         if self.refresh.handle_unknown_key(now()) {
-                            self.waiting.push(told);
+                            self.waiting.push(waiter);
                         }
                     }
                     None => return,

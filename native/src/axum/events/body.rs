@@ -57,9 +57,9 @@ impl Stream for EventBody {
 
 impl Pace {
     fn begin(stream: &EventStream) -> Self {
-        let told = &stream.told;
-        let ends = told.ends_in().map(|left| Instant::ZERO + left);
-        let deadlines = core::EventStream::new(Instant::ZERO, told.deadlines, ends);
+        let context = &stream.context;
+        let ends = context.ends_in().map(|left| Instant::ZERO + left);
+        let deadlines = core::EventStream::new(Instant::ZERO, context.deadlines, ends);
         Self {
             begun: HostInstant::now(),
             deadlines,
@@ -83,7 +83,7 @@ impl Pace {
             match stream.reader.poll_frame(context) {
                 Poll::Ready(Some(frame)) => {
                     stream
-                        .told
+                        .context
                         .standing
                         .write_event(&mut chunk, &frame, &mut encoder);
                 }

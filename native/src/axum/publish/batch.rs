@@ -14,7 +14,7 @@ use tidegate_core::protocol::{ErrorCode, WireError};
 use tidegate_core::topic::Topic;
 use tokio::sync::oneshot::Receiver;
 
-use super::{Published, Told, not_expected, too_often};
+use super::{PublishBody, Published, not_expected, too_often};
 use crate::Hub;
 use crate::axum::error::{HttpError, SOON};
 use crate::axum::errors::Codes;
@@ -115,8 +115,8 @@ enum Begun {
 
 impl Begun {
     fn new(hub: &Hub, grant: &Grant, item: &RawValue, refusal: Option<&WireError>) -> Self {
-        let told: Told = match serde_json::from_str(item.get()) {
-            Ok(told) => told,
+        let body: PublishBody = match serde_json::from_str(item.get()) {
+            Ok(body) => body,
             Err(error) => {
                 let error = refusal
                     .cloned()
@@ -124,11 +124,11 @@ impl Begun {
                 return Self::Refused(None, error);
             }
         };
-        let written = told.topic.clone();
+        let written = body.topic.clone();
         if let Some(refusal) = refusal {
             return Self::Refused(Some(written), too_often(refusal.clone()));
         }
-        let sent = told.request(grant).and_then(|request| {
+        let sent = body.request(grant).and_then(|request| {
             let topic = request.topic.clone();
             Ok((topic, hub.begin_request_of_others(request)?))
         });

@@ -142,7 +142,7 @@ impl Hands {
     }
 
     /// Passes a publication to each shard that follows its topic, once.
-    pub(super) fn tell(&mut self, publication: &Publication) {
+    pub(super) fn deliver(&mut self, publication: &Publication) {
         self.told.clear();
         let (told, hands) = (&mut self.told, &self.hands);
         self.followers.for_each_match(&publication.topic, |route| {
@@ -159,7 +159,7 @@ impl Hands {
     }
 
     /// Passes an event to all shards but one.
-    pub(super) fn tell_all(&self, event: &FeedEvent, but: Option<usize>) {
+    pub(super) fn deliver_to_all(&self, event: &FeedEvent, but: Option<usize>) {
         for (number, hand) in self.hands.iter().enumerate() {
             if Some(number) != but
                 && hand.has_joined

@@ -30,7 +30,7 @@ impl Link {
     }
 
     /// Starts listening to the broadcasts of others, on a connection that keeps its `LISTEN`.
-    pub(super) async fn hear_broadcasts(&self, client: &Client) -> Result<(), BackendError> {
+    pub(super) async fn follow_broadcasts(&self, client: &Client) -> Result<(), BackendError> {
         let statement = &self.statements().broadcast_channel;
         let rows = self.query_on(client, statement, &[]).await?;
         if let Some(row) = rows.first() {
@@ -44,7 +44,7 @@ impl Link {
     /// Handles a notification: a broadcast, or the news that something was published.
     pub(super) fn notified(&self, notification: &Notification) {
         if notification.channel().starts_with(CHANNEL_PREFIX) {
-            self.tell_broadcast(notification.payload());
+            self.deliver_broadcast(notification.payload());
         } else {
             self.news.notify_one();
         }

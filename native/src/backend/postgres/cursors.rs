@@ -40,11 +40,11 @@ async fn list(link: &Link, user: &str) -> Result<CursorAnswer, BackendError> {
             ],
         )
         .await?;
-    let told = rows.iter().filter_map(|row| {
+    let listed = rows.iter().filter_map(|row| {
         let unused_ms = row.get::<_, i64>(3).cast_unsigned();
         remembered(row.get(0), row.get(1), row.get(2), unused_ms)
     });
-    Ok(CursorAnswer::Listed(told.collect()))
+    Ok(CursorAnswer::Listed(listed.collect()))
 }
 
 /// Carries out calls that concern one cursor each.

@@ -27,7 +27,7 @@ pub(super) fn text(error: &tokio_postgres::Error) -> String {
 }
 
 /// Converts an error to a backend's.
-pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
+pub(super) fn backend_error(place: &str, error: &tokio_postgres::Error) -> BackendError {
     let backend = place.to_owned();
     let reason = text(error);
     let Some(code) = error.code() else {
@@ -53,9 +53,9 @@ pub(super) fn told(place: &str, error: &tokio_postgres::Error) -> BackendError {
 }
 
 /// The error of a call that stores publications.
-pub(super) fn told_of_content(place: &str, error: &tokio_postgres::Error) -> BackendError {
+pub(super) fn content_error(place: &str, error: &tokio_postgres::Error) -> BackendError {
     let Some(code) = error.code().filter(|code| is_of_content(code)) else {
-        return told(place, error);
+        return backend_error(place, error);
     };
     let advice = advice(code).map(|advice| format!("; {advice}"));
     BackendError::Content {

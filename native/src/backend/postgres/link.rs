@@ -85,9 +85,9 @@ impl Link {
     /// Writes what the backend keeps, as a server does, or reads what servers have written.
     pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
         let statements = self.statements();
-        let Some(text) = self.keep.to_say() else {
+        let Some(text) = self.keep.to_write() else {
             for row in self.query(&statements.kept, &[]).await? {
-                self.keep.hear(row.get(0));
+                self.keep.update(row.get(0));
             }
             return Ok(());
         };
@@ -122,8 +122,8 @@ impl Link {
         let _ = self.statements.set(statements);
     }
 
-    /// Has `feed` told from now on if the link is lost.
-    pub(super) fn tell(&self, feed: Feed) -> Result<(), BackendError> {
+    /// Sets the feed that broadcasts, and the loss of the link, are passed to.
+    pub(super) fn set_feed(&self, feed: Feed) -> Result<(), BackendError> {
         let _ = self.feed.set(feed);
         self.check()
     }
@@ -144,7 +144,7 @@ impl Link {
     }
 
     /// Passes on a broadcast, if the link is open.
-    pub(super) fn tell_broadcast(&self, message: &str) {
+    pub(super) fn deliver_broadcast(&self, message: &str) {
         if let Some(feed) = self.feed.get()
             && self.lost.get().is_none()
         {
@@ -201,9 +201,8 @@ impl Link {
     }
 
     /// Logs that a row can't be read, and is left out.
-    pub(super) fn tell_damaged(&self, channel: &str, reason: String) {
-        self.damaged
-            .tell_damaged(&channel, &self.unexpected(reason));
+    pub(super) fn log_damaged(&self, channel: &str, reason: String) {
+        self.damaged.log_damaged(&channel, &self.unexpected(reason));
     }
 
     /// Runs a statement on the connection for calls.
@@ -224,7 +223,7 @@ impl Link {
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, BackendError> {
         let answer = client.query_typed(sql, parameters);
-        self.within(self.address.timeout, client, answer, errors::told)
+        self.within(self.address.timeout, client, answer, errors::backend_error)
             .await
     }
 
@@ -241,7 +240,7 @@ impl Link {
         let answer = self.calls.query_typed(sql, parameters);
         // The calls before it may take one timeout, and the statement itself another.
         let mut answer =
-            std::pin::pin!(self.within(2 * timeout, &self.calls, answer, errors::told));
+            std::pin::pin!(self.within(2 * timeout, &self.calls, answer, errors::backend_error));
         let began = Instant::now();
         tokio::select! {
             // The answer is polled first, which sends the statement.
@@ -282,14 +281,14 @@ impl Link {
     ) -> Result<Vec<Row>, BackendError> {
         let answer = client.query_typed(sql, parameters);
         let timeout = self.address.timeout;
-        self.within(timeout, client, answer, errors::told_of_content)
+        self.within(timeout, client, answer, errors::content_error)
             .await
     }
 
     /// Runs several statements without parameters, as one transaction.
     pub(super) async fn run_script(&self, sql: &str) -> Result<(), BackendError> {
         let answer = self.calls.batch_execute(sql);
-        self.within(SCRIPT_TIMEOUT, &self.calls, answer, errors::told)
+        self.within(SCRIPT_TIMEOUT, &self.calls, answer, errors::backend_error)
             .await
     }
 
@@ -298,19 +297,19 @@ impl Link {
         timeout: Duration,
         client: &Client,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-        tell: fn(&str, &tokio_postgres::Error) -> BackendError,
+        convert: fn(&str, &tokio_postgres::Error) -> BackendError,
     ) -> Result<T, BackendError> {
         self.check()?;
         match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let told = tell(self.place(), &error);
+                let converted = convert(self.place(), &error);
                 if client.is_closed() || error.code().is_none_or(errors::ends_link) {
-                    self.lose(told.clone());
+                    self.lose(converted.clone());
                 }
                 // If the link was lost meanwhile, that ended the connection, and its reason is the one to report.
                 self.check()?;
-                Err(told)
+                Err(converted)
             }
             Err(_) => {
                 self.is_unanswered.store(true, Ordering::Relaxed);
@@ -347,7 +346,7 @@ where
             match held.message().await {
                 Some(Ok(AsyncMessage::Notification(notification))) => link.notified(&notification),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => break errors::told(link.place(), &error),
+                Some(Err(error)) => break errors::backend_error(link.place(), &error),
                 None => break link.unreachable("it ended the connection"),
             }
         };

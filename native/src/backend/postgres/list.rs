@@ -91,7 +91,7 @@ fn excerpt(link: &Link, row: &Row) -> Option<Excerpt<Json>> {
     let topic = match Topic::new(channel) {
         Ok(topic) => topic,
         Err(error) => {
-            link.tell_damaged(channel, error.to_string());
+            link.log_damaged(channel, error.to_string());
             return None;
         }
     };

@@ -49,7 +49,7 @@ impl Reader {
         // Listen first, then read the end: whatever is published after that end is announced by a notification that this connection gets.
         link.query_on(&client, &link.statements().listen, &[])
             .await?;
-        link.hear_broadcasts(&client).await?;
+        link.follow_broadcasts(&client).await?;
         let rows = link.query_on(&client, &link.statements().top, &[]).await?;
         let top: Option<i64> = rows.first().map(|row| row.get(0));
         let cursor = top.ok_or_else(|| link.unexpected(NO_UPKEEP.to_owned()))?;
@@ -137,7 +137,7 @@ impl Reader {
         let topic = match Topic::new(channel) {
             Ok(topic) => topic,
             Err(error) => {
-                self.link.tell_damaged(channel, error.to_string());
+                self.link.log_damaged(channel, error.to_string());
                 return true;
             }
         };
@@ -187,7 +187,7 @@ pub(super) fn publication(
             end,
         })),
         Err(error) => {
-            link.tell_damaged(topic.as_str(), format!("{topic} at {position}: {error}"));
+            link.log_damaged(topic.as_str(), format!("{topic} at {position}: {error}"));
             None
         }
     }

@@ -17,28 +17,28 @@ struct Waiting {
 
 /// A statement's place in the queue, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct QueueEntry<'a> {
     queue: &'a Queue,
     number: u64,
 }
 
 impl Queue {
     /// The place of a statement that is about to be sent.
-    pub(super) fn enter(&self) -> Place<'_> {
+    pub(super) fn enter(&self) -> QueueEntry<'_> {
         let mut number = 0;
         self.0.send_modify(|waiting| {
             number = waiting.next;
             waiting.next += 1;
             waiting.numbers.insert(number);
         });
-        Place {
+        QueueEntry {
             queue: self,
             number,
         }
     }
 }
 
-impl Place<'_> {
+impl QueueEntry<'_> {
     /// Waits until the server is working on this statement.
     pub(super) async fn first(&self) {
         let mut waiting = self.queue.0.subscribe();
@@ -48,7 +48,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         self.queue.0.send_modify(|waiting| {
             waiting.numbers.remove(&self.number);
@@ -66,7 +66,7 @@ mod tests {
     fn a_statement_is_first_once_all_before_it_are_answered() {
         let queue = Queue::default();
         let (one, two, three) = (queue.enter(), queue.enter(), queue.enter());
-        let is_first = |place: &Place<'_>| place.first().now_or_never().is_some();
+        let is_first = |place: &QueueEntry<'_>| place.first().now_or_never().is_some();
         assert!(is_first(&one) && !is_first(&two) && !is_first(&three));
         drop(two);
         assert!(is_first(&one) && !is_first(&three));

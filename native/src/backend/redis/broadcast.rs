@@ -19,7 +19,7 @@ impl Link {
     }
 
     /// Passes on a broadcast. If it is not text, it is not one of ours.
-    pub(super) fn heard_broadcast(&self, message: &[u8]) {
+    pub(super) fn handle_broadcast(&self, message: &[u8]) {
         if let Ok(message) = std::str::from_utf8(message) {
             self.with_feed(|feed| feed.broadcast(message.to_owned()));
         }

@@ -91,7 +91,7 @@ impl Link {
         {
             // Another program has damaged this cursor; all others are usable.
             let error = server_error(self.name(), error);
-            self.damaged.tell_damaged(&place_of(call), &error);
+            self.damaged.log_damaged(&place_of(call), &error);
             return Ok(match call {
                 CursorCall::List { .. } => CursorAnswer::Listed(Vec::new()),
                 CursorCall::Claim { .. } | CursorCall::Store { .. } | CursorCall::Remove { .. } => {
@@ -106,7 +106,7 @@ impl Link {
         let answer = match words.as_deref() {
             Some(["done"]) => Some(CursorAnswer::Done),
             Some(["full"]) => Some(CursorAnswer::Full),
-            Some(["listed", listed @ ..]) => Some(CursorAnswer::Listed(told(listed))),
+            Some(["listed", listed @ ..]) => Some(CursorAnswer::Listed(parse_cursors(listed))),
             Some(["claimed", term, positions, forgotten]) => {
                 term.parse().ok().map(|term| CursorAnswer::Claimed {
                     cursor: Cursor {
@@ -137,15 +137,15 @@ fn place_of(call: &CursorCall) -> String {
 }
 
 /// Parses three words for each cursor: device and pattern, milliseconds since its last use, and positions. Ordered by device and pattern.
-fn told(words: &[&str]) -> Vec<Remembered> {
+fn parse_cursors(words: &[&str]) -> Vec<Remembered> {
     let (all, _) = words.as_chunks::<3>();
-    let told = all.iter().filter_map(|[field, unused_ms, positions]| {
+    let cursors = all.iter().filter_map(|[field, unused_ms, positions]| {
         let (name, pattern) = field.split_once('\n')?;
         remembered(name, pattern, positions, unused_ms.parse().ok()?)
     });
-    let mut told: Vec<Remembered> = told.collect();
-    told.sort_by(|one, other| (&one.name, &one.pattern).cmp(&(&other.name, &other.pattern)));
-    told
+    let mut cursors: Vec<Remembered> = cursors.collect();
+    cursors.sort_by(|one, other| (&one.name, &one.pattern).cmp(&(&other.name, &other.pattern)));
+    cursors
 }
 
 fn positions_text(cursor: &Cursor) -> String {

@@ -84,10 +84,10 @@ fn code_of<'a>(code: &'a str, text: &'a str) -> &'a str {
 /// The error of a script that was to store a publication. It is about the publication itself if it would occur again and need not concern
 /// others: a key of its topic is no longer what the scripts left there, or may not be used.
 pub(super) fn publish_error(name: &str, error: &ServerError) -> BackendError {
-    let told = RedisError::from(error.clone());
-    let reason = told.to_string();
+    let error_of = RedisError::from(error.clone());
+    let reason = error_of.to_string();
     if !is_of_keys(error) && code_of(error.code(), &reason) != "NOPERM" {
-        return backend_error(name, &told);
+        return backend_error(name, &error_of);
     }
     BackendError::Content {
         backend: name.to_owned(),
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     /// The error that becomes of a script's, from Redis 6.2 or from later versions.
-    fn told(line: &str) -> BackendError {
+    fn error_of(line: &str) -> BackendError {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let Ok(Value::ServerError(error)) = value else {
             panic!("{line} is no error of a server");
@@ -148,10 +148,13 @@ mod tests {
             "ERR Error running script (call to f_3d8a): @user_script:42: @user_script: 42: -OOM command not allowed when used memory > 'maxmemory'.",
         ];
         for line in scripts {
-            assert!(matches!(told(line), BackendError::Full { .. }), "{line}");
+            assert!(
+                matches!(error_of(line), BackendError::Full { .. }),
+                "{line}"
+            );
         }
         let line = "ERR Error running script (call to f_3d8a): @user_script:42: @user_script: 42: -READONLY You can't write against a read only replica.";
-        assert!(matches!(told(line), BackendError::Unreachable { .. }));
+        assert!(matches!(error_of(line), BackendError::Unreachable { .. }));
     }
 
     #[test]
@@ -162,7 +165,10 @@ mod tests {
             "ERR user_script:44: attempt to perform arithmetic on a nil value script: 3d8a, on @user_script:44.",
             "NOPERM No permissions to access a key",
         ] {
-            assert!(matches!(told(line), BackendError::Content { .. }), "{line}");
+            assert!(
+                matches!(error_of(line), BackendError::Content { .. }),
+                "{line}"
+            );
         }
         for line in [
             "ERR unknown command 'EVALSHA', with args beginning with: ",
@@ -170,7 +176,7 @@ mod tests {
             "LOADING Redis is loading the dataset in memory",
         ] {
             assert!(
-                !matches!(told(line), BackendError::Content { .. }),
+                !matches!(error_of(line), BackendError::Content { .. }),
                 "{line}"
             );
         }

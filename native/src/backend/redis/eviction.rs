@@ -22,7 +22,7 @@ impl Link {
             info.arg("memory");
             let values = self.run(partition, &[Call::Plain(info)]).await;
             let value = values.ok().and_then(|mut values| values.pop());
-            let Some(policy) = value.as_ref().and_then(told).and_then(evicting_policy) else {
+            let Some(policy) = value.as_ref().and_then(info_text).and_then(evicting_policy) else {
                 continue;
             };
             if !self
@@ -41,7 +41,7 @@ impl Link {
 }
 
 /// The text of an answer to `INFO`, which RESP3 marks as text for people.
-fn told(value: &Value) -> Option<&str> {
+fn info_text(value: &Value) -> Option<&str> {
     match value {
         Value::VerbatimString { text, .. } => Some(text),
         value => text(value),

@@ -20,7 +20,7 @@ impl Link {
         let _turn = self.following.lock().await;
         self.check()?;
         let change = lock(&self.interest).add(&self.shared.layout, patterns);
-        self.tell(&change, true).await
+        self.apply(&change, true).await
     }
 
     /// Stops following patterns.
@@ -28,11 +28,11 @@ impl Link {
         let _turn = self.following.lock().await;
         self.check()?;
         let change = lock(&self.interest).remove(&self.shared.layout, patterns);
-        self.tell(&change, false).await
+        self.apply(&change, false).await
     }
 
     /// Subscribes to what is needed whatever is followed: broadcasts, our own probes, raw messages, and notices of who took them in.
-    pub(super) async fn hear_own(&self) -> Result<(), BackendError> {
+    pub(super) async fn subscribe_own(&self) -> Result<(), BackendError> {
         let (layout, prefix) = (&self.shared.layout, &self.shared.address.prefix);
         for (name, node, partitions) in self.owned()? {
             lock(&self.probed).push((name, partitions[0]));
@@ -46,7 +46,7 @@ impl Link {
                 globs.extend((!prefix.is_empty()).then(|| glob_of_prefix(prefix)));
             }
             let plain = if layout.is_sharded() {
-                node.tell_sharded("SSUBSCRIBE", &channels)
+                node.send_sharded("SSUBSCRIBE", &channels)
                     .await
                     .map_err(|error| self.denied(&error))?;
                 Vec::new()
@@ -73,7 +73,7 @@ impl Link {
             Err(error) if is_denied(&error) => {}
             answer => return answer.map_err(|error| self.failed(&error)),
         }
-        self.hears_all_feeds.store(true, Ordering::Relaxed);
+        self.follows_all_feeds.store(true, Ordering::Relaxed);
         let answer = self.try_glob(pushes, all).await;
         answer.map_err(|error| self.denied(&error))
     }
@@ -106,7 +106,7 @@ impl Link {
     }
 
     /// If raw channels have no prefix, subscribes to those of what is followed, each on the server that owns it.
-    async fn tell_raw(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+    async fn apply_raw(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         if self.taking.is_none() || !self.shared.address.prefix.is_empty() {
             return Ok(());
         }
@@ -123,24 +123,24 @@ impl Link {
         Ok(())
     }
 
-    /// Tells the servers of a change. If one refuses, it is unknown what is followed, so the link is lost.
-    async fn tell(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
-        let told = if self.shared.layout.is_sharded() {
-            self.tell_sharded(change, joins).await
+    /// Subscribes or unsubscribes as a change requires. If a server refuses, it is unknown what is followed, so the link is lost.
+    async fn apply(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+        let applied = if self.shared.layout.is_sharded() {
+            self.apply_sharded(change, joins).await
         } else {
-            self.tell_single(change, joins).await
+            self.apply_single(change, joins).await
         };
-        let told = match told {
-            Ok(()) => self.tell_raw(change, joins).await,
+        let applied = match applied {
+            Ok(()) => self.apply_raw(change, joins).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &told {
+        if let Err(error) = &applied {
             self.lose(error.clone());
         }
-        told
+        applied
     }
 
-    async fn tell_single(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+    async fn apply_single(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
         let (_, node) = self.owner(0)?;
         let channels: Vec<String> = change
@@ -149,7 +149,7 @@ impl Link {
             .map(|topic| layout.feed(topic))
             .collect();
         let prefix = layout.feed_prefix();
-        let globs: Vec<String> = if self.hears_all_feeds.load(Ordering::Relaxed) {
+        let globs: Vec<String> = if self.follows_all_feeds.load(Ordering::Relaxed) {
             let is_needed = lock(&self.interest).is_any_wild();
             let changes = !change.wild.is_empty() && is_needed == joins;
             changes
@@ -178,7 +178,7 @@ impl Link {
         true
     }
 
-    async fn tell_sharded(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
+    async fn apply_sharded(&self, change: &Change, joins: bool) -> Result<(), BackendError> {
         let layout = &self.shared.layout;
         for (_, node, partitions) in self.owned()? {
             let concerned = partitions
@@ -192,7 +192,7 @@ impl Link {
                 }
             }
             let command = if joins { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" };
-            node.tell_sharded(command, &channels)
+            node.send_sharded(command, &channels)
                 .await
                 .map_err(|error| self.failed(&error))?;
         }

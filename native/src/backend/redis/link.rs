@@ -65,7 +65,7 @@ pub(super) struct Link {
     /// The intakes, if this link takes in raw messages.
     pub(super) taking: Option<Arc<Taking>>,
     /// Whether the only glob for feeds that this user may subscribe to is the one for all of them.
-    pub(super) hears_all_feeds: AtomicBool,
+    pub(super) follows_all_feeds: AtomicBool,
     /// The raw channels and globs that are subscribed to, with their servers.
     pub(super) raw: Mutex<BTreeSet<(NodeName, String)>>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -104,7 +104,7 @@ impl Link {
             probes: Probes::default(),
             probed: Mutex::new(Vec::new()),
             taking,
-            hears_all_feeds: AtomicBool::new(false),
+            follows_all_feeds: AtomicBool::new(false),
             raw: Mutex::new(BTreeSet::new()),
             tasks: Mutex::new(Vec::new()),
         })

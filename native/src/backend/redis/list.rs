@@ -134,7 +134,7 @@ impl Link {
                 && is_of_keys(error)
             {
                 let error = server_error(self.name(), error);
-                self.damaged.tell_damaged(pattern, &error);
+                self.damaged.log_damaged(pattern, &error);
                 return Ok(topics);
             }
             let value = self.value(value)?;

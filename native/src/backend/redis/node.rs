@@ -9,8 +9,8 @@ use redis::{
 };
 
 use super::call::{Call, Form};
-use super::hear;
 use super::link::Link;
+use super::push;
 
 /// A server of the link, by `host:port`.
 pub(super) type NodeName = Arc<str>;
@@ -44,8 +44,8 @@ impl Node {
                     Ok::<(), std::convert::Infallible>(())
                 })
         };
-        let commands = config(hear::on_command_connection);
-        let pushes = config(hear::on_push_connection);
+        let commands = config(push::on_command_connection);
+        let pushes = config(push::on_push_connection);
         Ok(Self {
             commands: client
                 .get_multiplexed_async_connection_with_config(&commands)
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// Subscribes to sharded channels, or unsubscribes from them. The first refusal is the error.
-    pub(super) async fn tell_sharded(&self, command: &str, channels: &[String]) -> RedisResult<()> {
+    pub(super) async fn send_sharded(&self, command: &str, channels: &[String]) -> RedisResult<()> {
         if channels.is_empty() {
             return Ok(());
         }

@@ -15,17 +15,17 @@ use crate::backend::BackendError;
 pub(super) struct Probes {
     latest: AtomicU64,
     /// The number of the last probe that came back from each server.
-    heard: watch::Sender<BTreeMap<NodeName, u64>>,
+    returned: watch::Sender<BTreeMap<NodeName, u64>>,
 }
 
 impl Probes {
-    pub(super) fn heard(&self, name: &NodeName, message: &[u8]) {
+    pub(super) fn handle_return(&self, name: &NodeName, message: &[u8]) {
         let number = std::str::from_utf8(message)
             .ok()
             .and_then(|text| text.parse().ok());
         if let Some(number) = number {
-            self.heard.send_modify(|heard| {
-                heard.insert(NodeName::clone(name), number);
+            self.returned.send_modify(|returned| {
+                returned.insert(NodeName::clone(name), number);
             });
         }
     }
@@ -44,7 +44,7 @@ impl Link {
     async fn probe_pushes(&self) -> Result<(), BackendError> {
         let number = self.probes.latest.fetch_add(1, Ordering::Relaxed) + 1;
         let layout = &self.shared.layout;
-        let mut heard = self.probes.heard.subscribe();
+        let mut returned = self.probes.returned.subscribe();
         let probed = lock(&self.probed).clone();
         for (_, partition) in &probed {
             let mut cmd = redis::cmd(layout.announce());
@@ -52,9 +52,10 @@ impl Link {
             let value = self.run(*partition, &[Call::Plain(cmd)]).await?.pop();
             self.value(value)?;
         }
-        let all = heard.wait_for(|heard| {
-            let is_heard = |name: &NodeName| heard.get(name).is_some_and(|last| *last >= number);
-            probed.iter().all(|(name, _)| is_heard(name))
+        let all = returned.wait_for(|returned| {
+            let has_returned =
+                |name: &NodeName| returned.get(name).is_some_and(|last| *last >= number);
+            probed.iter().all(|(name, _)| has_returned(name))
         });
         match tokio::time::timeout(self.shared.address.timeout, all).await {
             Ok(_) => Ok(()),

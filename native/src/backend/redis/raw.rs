@@ -35,7 +35,7 @@ impl fmt::Display for Refusal {
 
 impl Link {
     /// Handles a raw message on a channel.
-    pub(super) fn heard_raw(
+    pub(super) fn handle_raw(
         &self,
         name: &NodeName,
         glob: Option<&str>,
@@ -98,7 +98,7 @@ impl Link {
     }
 
     /// Handles a notice for those that take in raw messages.
-    pub(super) fn heard_notice(&self, message: &[u8]) {
+    pub(super) fn handle_notice(&self, message: &[u8]) {
         let Some(taking) = &self.taking else {
             return;
         };

@@ -52,7 +52,7 @@ impl Link {
             // Another program has damaged the topic. Its followers are told that something is missing.
             Some(Value::ServerError(error)) if is_of_keys(&error) => {
                 let error = server_error(self.name(), &error);
-                self.damaged.tell_damaged(topic, &error);
+                self.damaged.log_damaged(topic, &error);
                 return Ok(unknown(topic));
             }
             value => self.value(value)?,
@@ -72,7 +72,7 @@ impl Link {
             _ => None,
         };
         Ok(excerpt.unwrap_or_else(|| {
-            self.tell_history(topic);
+            self.log_damaged_history(topic);
             unknown(topic)
         }))
     }
@@ -90,7 +90,7 @@ impl Link {
         if let Some(all) = read.collect() {
             return all;
         }
-        self.tell_history(topic);
+        self.log_damaged_history(topic);
         let latest = entries
             .last()
             .and_then(|value| entry(topic, position.epoch, value));
@@ -100,9 +100,9 @@ impl Link {
             .collect()
     }
 
-    fn tell_history(&self, topic: &Topic) {
+    fn log_damaged_history(&self, topic: &Topic) {
         let error = unexpected(self.name(), &format!("the history of {topic}"));
-        self.damaged.tell_damaged(topic, &error);
+        self.damaged.log_damaged(topic, &error);
     }
 }
 

@@ -130,7 +130,7 @@ impl Link {
             if !matches!(error, BackendError::Content { .. }) {
                 return Err(error);
             }
-            self.refused.tell(topic, &error);
+            self.refused.log_refused(topic, &error);
             return Ok(Err(PublishError::Refused));
         }
         let words: Option<Vec<&str>> = value
@@ -150,7 +150,7 @@ impl Link {
     pub(super) async fn agree_on_keep(&self) -> Result<(), BackendError> {
         match self.say_or_hear_keep().await {
             Err(error @ BackendError::Full { .. }) => {
-                self.unwritten.tell_unwritten(&error);
+                self.unwritten.log_unwritten(&error);
                 Ok(())
             }
             said => said,
@@ -159,7 +159,7 @@ impl Link {
 
     async fn say_or_hear_keep(&self) -> Result<(), BackendError> {
         let (partition, key) = self.shared.layout.keep();
-        let command = match self.shared.keep.to_say() {
+        let command = match self.shared.keep.to_write() {
             Some(text) => redis::cmd("SET").arg(key).arg(text).take(),
             None => redis::cmd("GET").arg(key).take(),
         };
@@ -167,7 +167,7 @@ impl Link {
         if let Value::BulkString(_) = self.value(value.clone())?
             && let Some(said) = value.as_ref().and_then(text)
         {
-            self.shared.keep.hear(said);
+            self.shared.keep.update(said);
         }
         Ok(())
     }

@@ -223,10 +223,12 @@ impl Link {
     async fn carry_out(&self, taking: &Taking, (scope, partition, output): Task) {
         match output {
             IntakeOutput::Acquire { token } => {
-                self.ask(taking, &scope, partition, token, "take").await;
+                self.run_lease(taking, &scope, partition, token, "take")
+                    .await;
             }
             IntakeOutput::Prolong { token } => {
-                self.ask(taking, &scope, partition, token, "prolong").await;
+                self.run_lease(taking, &scope, partition, token, "prolong")
+                    .await;
             }
             IntakeOutput::Take { token, messages } => {
                 self.take_in(taking, &scope, partition, token, messages)
@@ -241,7 +243,14 @@ impl Link {
         }
     }
 
-    async fn ask(&self, taking: &Taking, scope: &str, partition: Partition, token: u64, how: &str) {
+    async fn run_lease(
+        &self,
+        taking: &Taking,
+        scope: &str,
+        partition: Partition,
+        token: u64,
+        how: &str,
+    ) {
         let layout = &self.shared.layout;
         let call = Call::script(
             &LEASE,

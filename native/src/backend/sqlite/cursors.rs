@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use tidegate_core::durable::{Cursor, CursorAnswer, CursorCall, CursorKey, Remembered, owner_of};
 use tidegate_core::protocol::TopicPosition;
 
-use super::rows::{stored, told};
+use super::rows::{loaded, stored};
 use super::writing::Writing;
 use crate::Json;
 use crate::backend::remembered::remembered;
@@ -35,11 +35,11 @@ impl Writing<'_> {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?
             .collect::<Result<_, _>>()?;
-        let told = rows.iter().filter_map(|(name, pattern, text, used_at)| {
+        let loaded = rows.iter().filter_map(|(name, pattern, text, used_at)| {
             let unused_ms = self.now.saturating_sub(*used_at);
-            remembered(name, pattern, text, told(unused_ms))
+            remembered(name, pattern, text, loaded(unused_ms))
         });
-        Ok(told.collect())
+        Ok(loaded.collect())
     }
 
     fn claim(&self, key: &CursorKey, beginning: &Cursor) -> Result<CursorAnswer, rusqlite::Error> {
@@ -109,7 +109,7 @@ impl Writing<'_> {
             .transaction
             .prepare_cached("SELECT count(*) FROM tidegate_cursors")?
             .query_row([], |row| row.get(0))?;
-        if told(total) >= limits.total_max as u64 {
+        if loaded(total) >= limits.total_max as u64 {
             return Ok(true);
         }
         if key.user.is_none() {
@@ -119,7 +119,7 @@ impl Writing<'_> {
             .transaction
             .prepare_cached("SELECT count(*) FROM tidegate_cursors WHERE owner = ?1")?
             .query_row([key.owner()], |row| row.get(0))?;
-        Ok(told(own) >= limits.per_user_max as u64)
+        Ok(loaded(own) >= limits.per_user_max as u64)
     }
 
     fn store_cursor(
@@ -152,7 +152,7 @@ fn age_max(writing: &Writing<'_>) -> i64 {
 fn cursor(row: &Row<'_>) -> Result<Cursor, rusqlite::Error> {
     let text = row.get_ref(1)?.as_str().unwrap_or_default();
     Ok(Cursor {
-        term: told(row.get(0)?),
+        term: loaded(row.get(0)?),
         // If the positions were damaged by another program, the subscription starts from the beginning.
         positions: serde_json::from_str(text).unwrap_or_default(),
     })

@@ -10,7 +10,7 @@ use tidegate_core::topic::Topic;
 use tidegate_core::uplink::Page;
 
 use super::fault::is_of_rows;
-use super::rows::{Known, known, publication_of, publications_after, stored, told, topic_of};
+use super::rows::{Known, known, loaded, publication_of, publications_after, stored, topic_of};
 use super::store::{Store, now_millis};
 use crate::hub::Publication;
 use crate::json::Json;
@@ -39,7 +39,7 @@ impl Store {
     ) -> Result<Excerpt<Json>, rusqlite::Error> {
         match self.read_intact(topic, since) {
             Err(error) if is_of_rows(&error) => {
-                self.damaged.tell_damaged(topic, &error);
+                self.damaged.log_damaged(topic, &error);
                 Ok(excerpt(topic, Position::default(), Vec::new()))
             }
             read => read,
@@ -51,7 +51,7 @@ impl Store {
         topic: &Topic,
         since: Option<Position>,
     ) -> Result<Excerpt<Json>, rusqlite::Error> {
-        self.hear_what_is_kept()?;
+        self.load_keep()?;
         let snapshot = self.connection.transaction()?;
         let Some(Known { position, .. }) = known(&snapshot, topic)? else {
             return Ok(excerpt(topic, Position::default(), Vec::new()));
@@ -112,7 +112,7 @@ impl Store {
                     bytes += publications.map(|it| it.payload.size()).sum::<usize>();
                     found.push(excerpt);
                 }
-                Err(error) if is_of_rows(&error) => self.damaged.tell_damaged(pattern, &error),
+                Err(error) if is_of_rows(&error) => self.damaged.log_damaged(pattern, &error),
                 Err(error) => return Err(error),
             }
         }
@@ -196,8 +196,8 @@ fn listed(row: &Row<'_>, page: &Page) -> Result<Listed, rusqlite::Error> {
         return Ok(Listed::Other);
     };
     let position = Position {
-        epoch: told(row.get(0)?),
-        offset: told(row.get(1)?),
+        epoch: loaded(row.get(0)?),
+        offset: loaded(row.get(1)?),
     };
     let latest = publication_of(row, &topic)?;
     Ok(Listed::Topic(excerpt(
@@ -277,7 +277,7 @@ pub(super) fn for_each_place(
     let mut rows = statement.query(params![topic.as_str(), stored(epoch)])?;
     while let Some(row) = rows.next()? {
         let bytes = usize::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
-        if !look(told(row.get(0)?), bytes, row.get(2)?) {
+        if !look(loaded(row.get(0)?), bytes, row.get(2)?) {
             break;
         }
     }

@@ -27,7 +27,7 @@ impl Refusals {
     }
 
     /// Logs one of the rows, and how many there were since the last message.
-    pub(super) fn tell(&mut self, refused: &[Refusal]) {
+    pub(super) fn log(&mut self, refused: &[Refusal]) {
         let Some(first) = refused.first() else { return };
         if !is_due(&mut self.next) {
             self.untold += refused.len() as u64;
@@ -45,7 +45,7 @@ impl Refusals {
     }
 
     /// Logs that something could not be done, and will be tried again.
-    pub(super) fn tell_fault(&mut self, error: &BackendError) {
+    pub(super) fn log_fault(&mut self, error: &BackendError) {
         if is_due(&mut self.next_fault) {
             tracing::warn!("{error}; it is tried again");
         }

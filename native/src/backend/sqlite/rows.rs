@@ -117,8 +117,8 @@ pub(super) fn text_of(value: ValueRef<'_>) -> String {
 
 fn position_of(row: &Row<'_>, first: usize) -> Result<Position, rusqlite::Error> {
     Ok(Position {
-        epoch: told(row.get(first)?),
-        offset: told(row.get(first + 1)?),
+        epoch: loaded(row.get(first)?),
+        offset: loaded(row.get(first + 1)?),
     })
 }
 
@@ -133,6 +133,6 @@ pub(super) fn stored(number: u64) -> i64 {
 }
 
 /// A number that was stored. Ours are never negative.
-pub(super) fn told(number: i64) -> u64 {
+pub(super) fn loaded(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

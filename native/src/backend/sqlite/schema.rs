@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_table_that_does_not_fit_is_refused_with_what_to_do() {
-        for (sql, told) in [
+        for (sql, expected) in [
             (
                 "CREATE TABLE pubsub_events (id INTEGER PRIMARY KEY, data TEXT)",
                 "no column channel",
@@ -317,7 +317,7 @@ mod tests {
             ),
         ] {
             let error = migration(&file_with(sql)).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -68,13 +68,13 @@ impl Store {
             damaged: RefusedLog::default(),
         };
         store.say_what_is_kept()?;
-        store.hear_what_is_kept()?;
+        store.load_keep()?;
         Ok(store)
     }
 
     /// Writes what the backend keeps, as a server does, unless it is there already.
     fn say_what_is_kept(&self) -> Result<(), rusqlite::Error> {
-        let Some(text) = self.kept.to_say() else {
+        let Some(text) = self.kept.to_write() else {
             return Ok(());
         };
         if self.said()?.as_ref() != Some(&text) {
@@ -87,11 +87,11 @@ impl Store {
     }
 
     /// Takes over what servers have written, if they are the ones who say what is kept.
-    pub(super) fn hear_what_is_kept(&mut self) -> Result<(), rusqlite::Error> {
+    pub(super) fn load_keep(&mut self) -> Result<(), rusqlite::Error> {
         if self.keep.is_as_servers_say
             && let Some(said) = self.said()?
         {
-            self.kept.hear(&said);
+            self.kept.update(&said);
             self.keep = self.kept.get();
         }
         Ok(())
@@ -141,7 +141,7 @@ impl Store {
         &mut self,
         work: impl FnOnce(&mut Writing<'_>) -> Result<T, rusqlite::Error>,
     ) -> Result<Written<T>, rusqlite::Error> {
-        self.hear_what_is_kept()?;
+        self.load_keep()?;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -173,7 +173,7 @@ impl Trimming {
             self.grown.remove(&topic);
         }
         for (topic, error) in damaged {
-            store.damaged.tell_damaged(&topic, &error);
+            store.damaged.log_damaged(&topic, &error);
             self.grown.remove(&topic);
         }
         Ok(())

@@ -236,7 +236,7 @@ impl Worker {
 
     /// Tells the feed and the neighbours what was written.
     fn announce<T>(&mut self, written: Written<T>) -> T {
-        self.refusals.tell(&written.refused);
+        self.refusals.log(&written.refused);
         for publication in &written.fresh {
             self.trimming.has_grown(&publication.topic);
         }
@@ -391,7 +391,7 @@ impl Worker {
                 if fault.is_loss {
                     return Err(fault.error);
                 }
-                self.refusals.tell_fault(&fault.error);
+                self.refusals.log_fault(&fault.error);
                 Ok(None)
             }
         }

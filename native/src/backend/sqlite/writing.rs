@@ -12,7 +12,7 @@ use tidegate_core::random::Random;
 use tidegate_core::topic::Topic;
 
 use super::rows::{
-    Known, known, payload_of, publication, publications_after, stored, text_of, told, topic_of,
+    Known, known, loaded, payload_of, publication, publications_after, stored, text_of, topic_of,
 };
 use super::schema::EventsTable;
 use super::store::now_millis;
@@ -333,8 +333,8 @@ impl<'a> Writing<'a> {
             )?
             .query_row([topic.as_str(), key], |row| {
                 Ok(Position {
-                    epoch: told(row.get(0)?),
-                    offset: told(row.get(1)?),
+                    epoch: loaded(row.get(0)?),
+                    offset: loaded(row.get(1)?),
                 })
             })
             .optional()

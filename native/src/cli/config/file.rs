@@ -7,7 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 
 /// The content of a file, ordered by key.
 pub(super) struct File {
@@ -19,9 +19,9 @@ pub(super) struct File {
 /// A key and what it is set to.
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: Location,
     /// As for flags: one text, or, for a list, one for each item.
-    pub(super) values: Vec<(Place, String)>,
+    pub(super) values: Vec<(Location, String)>,
     pub(super) is_list: bool,
 }
 
@@ -113,10 +113,10 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    fn place(&self, at: usize) -> Place {
+    fn place(&self, at: usize) -> Location {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place {
+        Location {
             path: Arc::clone(&self.path),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Entry, File};
 use super::options::{self, Flags, Kind, Setting};
-use super::problem::{Place, Problem, Problems, did_you_mean};
+use super::problem::{Location, Problem, Problems, did_you_mean};
 use crate::cli::serve::{Secrets, Settings};
 
 /// Variables of ours that are not settings of a server.
@@ -60,7 +60,7 @@ impl Environment {
 pub(super) enum Source {
     Flag,
     Variable(String),
-    File(Place),
+    File(Location),
     Default,
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 /// A place in a configuration file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Place {
+pub(in crate::cli) struct Location {
     pub(super) path: Arc<Path>,
     pub(super) line: usize,
     pub(super) column: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.path.display(), self.line, self.column)
     }
@@ -24,16 +24,16 @@ pub(in crate::cli) enum Problem {
     #[error("cannot read the configuration in {path}: {error}")]
     Unreadable { path: String, error: std::io::Error },
     #[error("{place}: {reason}")]
-    Syntax { place: Place, reason: String },
+    Syntax { place: Location, reason: String },
     #[error("{place}: no setting is called {name:?}{}", did_you_mean(.nearest.as_deref()))]
     Unknown {
-        place: Place,
+        place: Location,
         name: String,
         nearest: Option<String>,
     },
     #[error("{place}: {name} takes {expected}")]
     WrongKind {
-        place: Place,
+        place: Location,
         name: String,
         expected: &'static str,
     },

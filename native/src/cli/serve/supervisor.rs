@@ -35,12 +35,12 @@ impl Supervisor {
 
     /// Reports that the server is listening.
     pub(super) async fn ready(&self) {
-        self.tell("READY=1").await;
+        self.notify("READY=1").await;
     }
 
     /// Reports that the server is stopping.
     pub(super) async fn stopping(&self) {
-        self.tell("STOPPING=1").await;
+        self.notify("STOPPING=1").await;
     }
 
     /// Sends signs of life, twice as often as expected, for as long as all shards of the hub answer.
@@ -55,12 +55,12 @@ impl Supervisor {
                 // The hub is stopping, which may take a while.
                 return std::future::pending().await;
             }
-            self.tell("WATCHDOG=1").await;
+            self.notify("WATCHDOG=1").await;
         }
     }
 
     #[cfg(unix)]
-    async fn tell(&self, state: &str) {
+    async fn notify(&self, state: &str) {
         let Some(socket) = &self.socket else {
             return;
         };
@@ -72,7 +72,7 @@ impl Supervisor {
     }
 
     #[cfg(not(unix))]
-    async fn tell(&self, _state: &str) {}
+    async fn notify(&self, _state: &str) {}
 }
 
 /// How often a sign of life is expected of this process.

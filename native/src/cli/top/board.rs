@@ -11,7 +11,7 @@ use crate::cli::text::clean;
 /// The answer of a server to `/debug?topics=N`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Told {
+pub(super) struct ServerStats {
     pub(super) version: String,
     pub(super) backend: Backend,
     pub(super) connections: usize,
@@ -21,7 +21,7 @@ pub(super) struct Told {
     pub(super) gates: usize,
     pub(super) uplink: Uplink,
     pub(super) done: Done,
-    pub(super) latest_topics: Vec<TopicTold>,
+    pub(super) latest_topics: Vec<TopicStats>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -47,7 +47,7 @@ pub(super) struct Done {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct TopicTold {
+pub(super) struct TopicStats {
     pub(super) topic: String,
     pub(super) epoch: u64,
     pub(super) offset: u64,
@@ -106,7 +106,7 @@ pub(super) struct Row {
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) server: String,
-    pub(super) told: Told,
+    pub(super) stats: ServerStats,
     /// Why there is no newer answer, if that is so.
     pub(super) problem: Option<String>,
     pub(super) sort: Sort,
@@ -125,7 +125,7 @@ impl Board {
     pub(super) fn new(server: &str) -> Self {
         Self {
             server: server.to_owned(),
-            told: Told::default(),
+            stats: ServerStats::default(),
             problem: None,
             sort: Sort::Rate,
             filter: String::new(),
@@ -138,15 +138,15 @@ impl Board {
     }
 
     /// Takes the server's answer.
-    pub(super) fn take(&mut self, now: Instant, told: Told) {
-        let before = std::mem::replace(&mut self.told, told);
+    pub(super) fn take(&mut self, now: Instant, stats: ServerStats) {
+        let before = std::mem::replace(&mut self.stats, stats);
         let since = self.looked.replace(now).map(|looked| now - looked);
         let before_by_topic: HashMap<(&str, u64), u64> = before
             .latest_topics
             .iter()
             .map(|it| ((it.topic.as_str(), it.epoch), it.offset))
             .collect();
-        let row = |it: &TopicTold| {
+        let row = |it: &TopicStats| {
             let earlier = before_by_topic.get(&(it.topic.as_str(), it.epoch));
             Row {
                 topic: clean(&it.topic),
@@ -158,8 +158,8 @@ impl Board {
                 value: clean(&it.value),
             }
         };
-        self.rows = self.told.latest_topics.iter().map(row).collect();
-        let (then, done) = (before.done, self.told.done);
+        self.rows = self.stats.latest_topics.iter().map(row).collect();
+        let (then, done) = (before.done, self.stats.done);
         self.rates = (
             rate(then.publishes, done.publishes, since),
             rate(then.frames, done.frames, since),

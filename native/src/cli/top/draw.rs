@@ -23,13 +23,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board) {
 }
 
 fn draw_head(frame: &mut Frame<'_>, board: &Board, area: Rect) {
-    let told = &board.told;
+    let stats = &board.stats;
     let (taken, sent) = board.rates;
     let state = match &board.problem {
         Some(problem) => Span::styled(problem.clone(), Style::new().fg(Color::Red)),
         None => Span::raw(format!(
             "{} · {} · {}",
-            told.version, told.backend.name, told.backend.link
+            stats.version, stats.backend.name, stats.backend.link
         )),
     };
     let lines = vec![
@@ -40,14 +40,14 @@ fn draw_head(frame: &mut Frame<'_>, board: &Board, area: Rect) {
         ]),
         Line::raw(format!(
             "{} connections ({} event streams) · {} subscriptions · {} topics",
-            told.connections, told.sse_connections, told.subscriptions, told.topics
+            stats.connections, stats.sse_connections, stats.subscriptions, stats.topics
         )),
         Line::raw(format!(
             "{} published/s · {} frames sent/s · {} held back by their pace · {} topics behind the backend",
             figure(taken),
             figure(sent),
-            told.gates,
-            told.uplink.behind
+            stats.gates,
+            stats.uplink.behind
         )),
     ];
     frame.render_widget(Paragraph::new(lines), area);

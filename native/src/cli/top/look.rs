@@ -6,8 +6,8 @@ use anyhow::bail;
 use axum::http::StatusCode;
 use tidegate::client::ClientOptions;
 
-use super::board::Told;
-use crate::cli::asking::Asking;
+use super::board::ServerStats;
+use crate::cli::api::ApiClient;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A client of a server's `/debug`.
 pub(super) struct Look {
-    asking: Asking,
+    api: ApiClient,
     topics: usize,
 }
 
@@ -31,7 +31,7 @@ impl Look {
         command: Option<String>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            asking: Asking::new(server, options, command)?,
+            api: ApiClient::new(server, options, command)?,
             topics,
         })
     }
@@ -40,16 +40,16 @@ impl Look {
     ///
     /// # Errors
     /// If it can't be reached, refuses, or is not a Tidegate server.
-    pub(super) async fn look(&mut self) -> anyhow::Result<Told> {
-        match tokio::time::timeout(PATIENCE, self.ask()).await {
-            Ok(told) => told,
+    pub(super) async fn look(&mut self) -> anyhow::Result<ServerStats> {
+        match tokio::time::timeout(PATIENCE, self.request()).await {
+            Ok(stats) => stats,
             Err(_) => bail!("no answer within {} s", PATIENCE.as_secs()),
         }
     }
 
-    async fn ask(&mut self) -> anyhow::Result<Told> {
+    async fn request(&mut self) -> anyhow::Result<ServerStats> {
         let path = format!("/debug?topics={}", self.topics);
-        let (status, body) = self.asking.get(&path, BYTES_MAX).await?;
+        let (status, body) = self.api.get(&path, BYTES_MAX).await?;
         match status {
             StatusCode::OK => Ok(serde_json::from_slice(&body)?),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!(

@@ -7,10 +7,10 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use serde_json::json;
 
-use super::board::{Board, Told};
+use super::board::{Board, ServerStats};
 use super::{draw, keys};
 
-fn told(publishes: u64, offsets: [u64; 3]) -> Told {
+fn stats(publishes: u64, offsets: [u64; 3]) -> ServerStats {
     let topic = |name: &str, offset: u64, subscribers: usize, idle_ms: u64, value: &str| {
         json!({
             "topic": name, "epoch": 7, "offset": offset, "subscribers": subscribers, "lag": offset % 10, "idle_ms": idle_ms, "value": value,
@@ -35,8 +35,8 @@ fn told(publishes: u64, offsets: [u64; 3]) -> Told {
 fn board() -> Board {
     let mut board = Board::new("http://127.0.0.1:8420");
     let now = Instant::now();
-    board.take(now, told(100, [10, 40, 7]));
-    board.take(now + Duration::from_secs(2), told(160, [31, 40, 7]));
+    board.take(now, stats(100, [10, 40, 7]));
+    board.take(now + Duration::from_secs(2), stats(160, [31, 40, 7]));
     board
 }
 

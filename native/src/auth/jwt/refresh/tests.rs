@@ -157,17 +157,17 @@ fn whoever_waits_for_the_first_keys_takes_nothing_from_later_ones() {
 fn who_runs_the_server_has_them_fetched_at_any_time_and_after_what_is_under_way() {
     let mut pair = Pair::fetched(None);
     for _ in 0..3 {
-        pair.refresh.handle_told();
+        pair.refresh.handle_request();
         assert!(pair.begins());
         pair.refresh.handle_fetched(pair.now, None);
     }
-    pair.refresh.handle_told();
+    pair.refresh.handle_request();
     assert!(pair.begins());
     pair.refresh.handle_failed(pair.now);
-    pair.refresh.handle_told();
+    pair.refresh.handle_request();
     assert!(pair.begins(), "without the wait after a failure");
-    pair.refresh.handle_told();
-    pair.refresh.handle_told();
+    pair.refresh.handle_request();
+    pair.refresh.handle_request();
     assert!(!pair.begins());
     pair.refresh.handle_fetched(pair.now, None);
     assert!(pair.begins(), "what was fetched may be what was before");

@@ -63,14 +63,14 @@ impl Source {
 
 /// The URL of the key set, according to the document of `issuer`.
 fn set_of(issuer: &str, document: &[u8]) -> Result<KeySetUrl, FetchError> {
-    let told: Document = serde_json::from_slice(document).map_err(FetchError::NoDocument)?;
+    let set_from: Document = serde_json::from_slice(document).map_err(FetchError::NoDocument)?;
     // Otherwise, another issuer's keys would verify tokens in this one's name.
-    if told.issuer != issuer {
+    if set_from.issuer != issuer {
         return Err(FetchError::OtherIssuer {
-            issuer: told.issuer,
+            issuer: set_from.issuer,
         });
     }
-    Ok(KeySetUrl::parse(&told.jwks_uri)?)
+    Ok(KeySetUrl::parse(&set_from.jwks_uri)?)
 }
 
 impl fmt::Display for Source {
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn only_the_issuers_own_document_says_where_its_keys_are() {
-        let told = |document: &str| set_of(ISSUER, document.as_bytes());
-        let found = told(
+        let set_from = |document: &str| set_of(ISSUER, document.as_bytes());
+        let found = set_from(
             r#"{"issuer":"http://127.0.0.1:81/tenant/","jwks_uri":"http://localhost/k","x":[]}"#,
         );
         assert_eq!(found.unwrap().to_string(), "http://localhost/k");
@@ -116,7 +116,7 @@ mod tests {
                 "attacker",
             ),
         ] {
-            let error = told(document).unwrap_err().to_string();
+            let error = set_from(document).unwrap_err().to_string();
             assert!(error.contains(why), "{document}: {error}");
         }
     }

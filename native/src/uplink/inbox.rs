@@ -15,7 +15,7 @@ use crate::json::Json;
 use crate::shard::{Command, CommandSender, DisconnectCommand, PresenceCommand, ProgressCommand};
 
 /// The most payload bytes that wait for the shard. What exceeds them is dropped, and read again.
-const HEARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+const PUBLICATION_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The most bytes of broadcasts that wait for the shard. What exceeds them is lost, as any broadcast may be.
 const BROADCAST_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -26,7 +26,7 @@ fn cost(publication: &Publication) -> usize {
 }
 
 /// How much is waiting.
-pub(super) struct Heard {
+pub(super) struct Inbox {
     bytes: AtomicUsize,
     broadcast_bytes: AtomicUsize,
     has_missed: AtomicBool,
@@ -41,7 +41,7 @@ enum Admitted {
     No,
 }
 
-impl Heard {
+impl Inbox {
     /// Nothing yet. `reach` is the state of the shard's links.
     pub(super) fn new(reach: Reach) -> Self {
         Self {
@@ -59,25 +59,25 @@ impl Heard {
         commands: CommandSender,
         shares_presence: bool,
     ) -> Feed {
-        let heard = Arc::clone(self);
+        let inbox = Arc::clone(self);
         Feed::new(move |event| {
-            if heard.reach.last() != link {
+            if inbox.reach.last() != link {
                 return;
             }
             let command = match event {
-                FeedEvent::Publication(publication) => match heard.admit(&publication) {
-                    Admitted::Yes => Command::Heard(publication),
+                FeedEvent::Publication(publication) => match inbox.admit(&publication) {
+                    Admitted::Yes => Command::Announced(publication),
                     Admitted::NoMore => Command::Missed,
                     Admitted::No => return,
                 },
                 FeedEvent::Missed => Command::Missed,
                 FeedEvent::Broadcast(_) if !shares_presence => return,
-                FeedEvent::Broadcast(text) => match heard.admit_broadcast(&text) {
+                FeedEvent::Broadcast(text) => match inbox.admit_broadcast(&text) {
                     Some(command) => command,
                     None => return,
                 },
                 FeedEvent::Lost(error) => {
-                    heard.reach.lost(link, &error);
+                    inbox.reach.lost(link, &error);
                     Command::Lost
                 }
             };
@@ -88,7 +88,7 @@ impl Heard {
 
     fn admit(&self, publication: &Publication) -> Admitted {
         let bytes = cost(publication);
-        let is_full = self.bytes.load(Ordering::Relaxed) + bytes > HEARD_BYTES_MAX;
+        let is_full = self.bytes.load(Ordering::Relaxed) + bytes > PUBLICATION_BYTES_MAX;
         if is_full || self.has_missed.load(Ordering::SeqCst) {
             if self.has_missed.swap(true, Ordering::SeqCst) {
                 return Admitted::No;
@@ -140,13 +140,13 @@ fn read_broadcast(text: &str, bytes: usize) -> serde_json::Result<Command> {
     }
     if let Ok(disconnects) = serde_json::from_str::<DisconnectsEnvelope>(text) {
         let disconnects = disconnects.into();
-        return Ok(DisconnectCommand::Heard { disconnects, bytes }.into());
+        return Ok(DisconnectCommand::Received { disconnects, bytes }.into());
     }
     if let Ok(message) = serde_json::from_str(text) {
         let message = Box::new(message);
-        return Ok(ProgressCommand::Heard { message, bytes }.into());
+        return Ok(ProgressCommand::Received { message, bytes }.into());
     }
     let message: PresenceEnvelope<Json> = serde_json::from_str(text)?;
     let message = message.into();
-    Ok(PresenceCommand::Heard { message, bytes }.into())
+    Ok(PresenceCommand::Received { message, bytes }.into())
 }

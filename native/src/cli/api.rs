@@ -10,7 +10,7 @@ use tidegate::client::{ClientError, ClientOptions, ReachError, ServerAddress, Se
 use super::place::{fixed_token, print_token};
 
 /// A client of a server's endpoints, over one connection for as long as that lasts.
-pub(super) struct Asking {
+pub(super) struct ApiClient {
     address: ServerAddress,
     options: ClientOptions,
     /// The command that prints tokens.
@@ -19,7 +19,7 @@ pub(super) struct Asking {
     sender: Option<SendRequest<Body>>,
 }
 
-impl Asking {
+impl ApiClient {
     /// # Errors
     /// If `server` is not an address, or the token in the environment is not text.
     pub(super) fn new(
@@ -49,7 +49,8 @@ impl Asking {
         path: &str,
         bytes_max: usize,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
-        self.ask(Method::GET, path, String::new(), bytes_max).await
+        self.request(Method::GET, path, String::new(), bytes_max)
+            .await
     }
 
     /// Returns the server's answer to `POST path` with a body.
@@ -62,10 +63,10 @@ impl Asking {
         body: String,
         bytes_max: usize,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
-        self.ask(Method::POST, path, body, bytes_max).await
+        self.request(Method::POST, path, body, bytes_max).await
     }
 
-    async fn ask(
+    async fn request(
         &mut self,
         method: Method,
         path: &str,

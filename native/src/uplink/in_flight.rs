@@ -12,22 +12,22 @@ use crate::json::Json;
 
 /// Calls run concurrently, except openings: one that was given up must not complete after the next has begun.
 #[derive(Default)]
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     /// The calls in flight: when each was made, for what, and the task that carries it out.
-    calls: BTreeMap<CallId, (Instant, Asked, AbortHandle)>,
+    calls: BTreeMap<CallId, (Instant, CallLabel, AbortHandle)>,
     tasks: JoinSet<CallId>,
     opening: Option<(Instant, JoinHandle<()>)>,
 }
 
 /// What a call requests, and of which topic.
-pub(super) type Asked = (&'static str, Option<Topic>);
+pub(super) type CallLabel = (&'static str, Option<Topic>);
 
-impl UnderWay {
+impl InFlight {
     /// Starts a call.
     pub(super) fn start(
         &mut self,
         id: CallId,
-        asked: Asked,
+        label: CallLabel,
         call: impl Future<Output = ()> + Send + 'static,
     ) {
         self.sweep();
@@ -35,7 +35,7 @@ impl UnderWay {
             call.await;
             id
         });
-        self.calls.insert(id, (Instant::now(), asked, task));
+        self.calls.insert(id, (Instant::now(), label, task));
     }
 
     /// Aborts a call that nobody waits for any more.
@@ -60,17 +60,17 @@ impl UnderWay {
     }
 
     /// Returns the call that has waited longest for an answer, and how long. Forgets all calls so far.
-    pub(super) fn forget(&mut self) -> Option<(Asked, Duration)> {
+    pub(super) fn forget(&mut self) -> Option<(CallLabel, Duration)> {
         self.sweep();
         let calls = std::mem::take(&mut self.calls).into_values();
-        let calls = calls.map(|(since, asked, _)| (since, asked));
+        let calls = calls.map(|(since, label, _)| (since, label));
         let opening = self
             .opening
             .as_ref()
             .filter(|(_, task)| !task.is_finished());
         let opening = opening.map(|(since, _)| (*since, ("open", None)));
-        let (since, asked) = calls.chain(opening).min_by_key(|(since, _)| *since)?;
-        Some((asked, since.elapsed()))
+        let (since, label) = calls.chain(opening).min_by_key(|(since, _)| *since)?;
+        Some((label, since.elapsed()))
     }
 
     fn sweep(&mut self) {
@@ -88,7 +88,7 @@ impl UnderWay {
 }
 
 /// What a call requests, in a word, and of which topic.
-pub(super) fn asked(call: &UplinkCall<Json>) -> Asked {
+pub(super) fn label(call: &UplinkCall<Json>) -> CallLabel {
     match call {
         UplinkCall::Open => ("open", None),
         UplinkCall::Follow(_) => ("follow", None),

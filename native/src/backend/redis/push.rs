@@ -22,12 +22,12 @@ pub(super) fn on_push_connection(link: &Link, name: &NodeName, info: PushInfo) {
         (PushKind::Disconnection, _) => lost(link, name),
         (PushKind::Message | PushKind::SMessage, [channel, Value::BulkString(message)]) => {
             if let Some(channel) = text(channel) {
-                link.heard(name, None, channel, message);
+                link.handle_message(name, None, channel, message);
             }
         }
         (PushKind::PMessage, [glob, channel, Value::BulkString(message)]) => {
             if let (Some(glob), Some(channel)) = (text(glob), text(channel)) {
-                link.heard(name, Some(glob), channel, message);
+                link.handle_message(name, Some(glob), channel, message);
             }
         }
         (PushKind::Subscribe | PushKind::PSubscribe, [channel, ..]) => {
@@ -60,21 +60,21 @@ fn lost(link: &Link, name: &NodeName) {
 
 impl Link {
     /// Handles a message on a channel. `glob` is the subscription that it came by, if that was a glob.
-    fn heard(&self, name: &NodeName, glob: Option<&str>, channel: &str, message: &[u8]) {
+    fn handle_message(&self, name: &NodeName, glob: Option<&str>, channel: &str, message: &[u8]) {
         // A glob for raw channels without a prefix may select our own channels, too, whose messages also arrive by
         // their own subscriptions.
         let is_own = glob.is_none_or(|glob| self.shared.layout.kind(glob) == Channel::Feed);
         match self.shared.layout.kind(channel) {
-            Channel::Raw => self.heard_raw(name, glob, channel, message),
-            Channel::Feed if is_own => self.heard_publication(channel, message),
-            Channel::Probe if is_own => self.probes.heard(name, message),
-            Channel::Taken if is_own => self.heard_notice(message),
-            Channel::Broadcast if is_own => self.heard_broadcast(message),
+            Channel::Raw => self.handle_raw(name, glob, channel, message),
+            Channel::Feed if is_own => self.handle_publication(channel, message),
+            Channel::Probe if is_own => self.probes.handle_return(name, message),
+            Channel::Taken if is_own => self.handle_notice(message),
+            Channel::Broadcast if is_own => self.handle_broadcast(message),
             Channel::Feed | Channel::Probe | Channel::Taken | Channel::Broadcast => {}
         }
     }
 
-    fn heard_publication(&self, channel: &str, message: &[u8]) {
+    fn handle_publication(&self, channel: &str, message: &[u8]) {
         match announcement::publication(message) {
             Some(publication) => {
                 if lock(&self.interest).wants(&publication.topic) {
