@@ -302,12 +302,13 @@ async fn reach(backend: &dyn Backend, within: Duration) -> Result<(), BackendErr
 /// The error of a server that was named and doesn't answer, with what to do about it. Those of files say that already.
 fn away(error: BackendError, place: &ProbedBackend, named: &str) -> BackendError {
     match (error, place) {
-        (BackendError::Unreachable { backend, reason }, ProbedBackend::Postgres(_) | ProbedBackend::Redis(_)) => {
-            BackendError::Unreachable {
-                backend,
-                reason: format!("{reason}; start it, or name another backend ({named})"),
-            }
-        }
+        (
+            BackendError::Unreachable { backend, reason },
+            ProbedBackend::Postgres(_) | ProbedBackend::Redis(_),
+        ) => BackendError::Unreachable {
+            backend,
+            reason: format!("{reason}; start it, or name another backend ({named})"),
+        },
         (error, _) => error,
     }
 }
