@@ -90,7 +90,7 @@ export class Core {
   }
 
   async #load(source: WasmSource | undefined): Promise<void> {
-    if (source !== undefined || !this.isReady()) {
+    if (source !== undefined || !this.loadNow()) {
       const module = await compile(source ?? this.#address!());
       this.#start(module, await WebAssembly.instantiate(module, this.#imports));
     }
@@ -101,8 +101,8 @@ export class Core {
     this.#exports = instance.exports as unknown as Exports;
   }
 
-  /** Whether the module is loaded. Where there is a file system, this loads it, synchronously. */
-  isReady(): boolean {
+  /** Loads the module synchronously where there is a file system. Returns whether it is loaded now. */
+  loadNow(): boolean {
     const url = this.#exports === undefined ? this.#address?.() : undefined;
     const fs = (globalThis as Runtime).process?.getBuiltinModule?.('node:fs') as FileSystem | undefined;
     if (url?.protocol === 'file:' && fs !== undefined) {

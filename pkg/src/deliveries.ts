@@ -145,7 +145,7 @@ export class Deliveries {
 
   #takeLagged(entry: Entry | undefined, missed: number): void {
     if (entry !== undefined) {
-      this.#tell(entry, () => entry.options.onLagged?.(missed));
+      this.#queue(entry, () => entry.options.onLagged?.(missed));
     }
   }
 
@@ -161,7 +161,7 @@ export class Deliveries {
         entry.since = about.since;
       } else if (about.note === 'reset') {
         const { topic, epoch, offset } = about;
-        this.#tell(entry, () => entry.options.onReset?.({ topic, epoch, offset }));
+        this.#queue(entry, () => entry.options.onReset?.({ topic, epoch, offset }));
       } else {
         this.#finish(entry, () => fail(entry, typedError(about.error)));
       }
@@ -172,14 +172,14 @@ export class Deliveries {
   /** Ends a subscription: for the core at once, for its subscriber when the queued task runs. */
   #finish(entry: Entry, task: () => void): void {
     this.#ended(entry);
-    this.#tell(entry, () => {
+    this.#queue(entry, () => {
       this.#drop(entry);
       task();
     });
   }
 
   /** Queues a task for the subscriber, which is skipped if the subscription is no longer active by then. */
-  #tell(entry: Entry, task: () => void): void {
+  #queue(entry: Entry, task: () => void): void {
     this.#mailbox.putTask(() => {
       if (entry.active) {
         task();

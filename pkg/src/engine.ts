@@ -72,7 +72,7 @@ export function localCore(): Core {
  */
 export function connectionCore(election: number | undefined): Core | Promise<Core> {
   const core = connectionCoreOf(election);
-  return core.isReady() ? core : core.load().then(() => core);
+  return core.loadNow() ? core : core.load().then(() => core);
 }
 
 function connectionCoreOf(election: number | undefined): Core {

@@ -144,7 +144,7 @@ class GateSet implements Sleeper {
         target.era = this.#era;
         this.#targets[target.gate] = target;
       }
-      this.#tell(gates, target);
+      this.#flushHeld(gates, target);
       target.restsUntil = undefined;
       const call: Call = { target, self, args };
       count = gates.handle_call(this.#host.now(), target.gate, core.slots.put(call));
@@ -157,14 +157,14 @@ class GateSet implements Sleeper {
   flush(target: Target): void {
     if (this.#isOpen(target)) {
       const gates = this.#machine();
-      this.#ask(target, () => gates.handle_flush(this.#host.now(), target.gate));
+      this.#act(target, () => gates.handle_flush(this.#host.now(), target.gate));
     }
   }
 
   cancel(target: Target): void {
     if (this.#isOpen(target)) {
       const gates = this.#machine();
-      this.#ask(target, () => gates.handle_cancel(this.#host.now(), target.gate));
+      this.#act(target, () => gates.handle_cancel(this.#host.now(), target.gate));
     }
   }
 
@@ -173,7 +173,7 @@ class GateSet implements Sleeper {
     if (!this.#isOpen(target)) {
       return false;
     }
-    this.#tell(gates, target);
+    this.#flushHeld(gates, target);
     return gates.core.enter(() => gates.is_pending(target.gate)) !== 0;
   }
 
@@ -181,7 +181,7 @@ class GateSet implements Sleeper {
     try {
       const gates = this.#machine();
       for (const target of [...this.#holding]) {
-        this.#tell(gates, target);
+        this.#flushHeld(gates, target);
       }
       this.#run(gates.core.enter(() => gates.handle_timeout(this.#host.now())));
     } catch (error) {
@@ -210,14 +210,14 @@ class GateSet implements Sleeper {
   }
 
   /** Makes a call about a gate, after telling the core of the call that it does not know of yet. */
-  #ask(target: Target, act: () => number): void {
+  #act(target: Target, act: () => number): void {
     const gates = this.#machine();
-    this.#tell(gates, target);
+    this.#flushHeld(gates, target);
     target.restsUntil = undefined;
     this.#run(gates.core.enter(act));
   }
 
-  #tell(gates: FunctionGates, target: Target): void {
+  #flushHeld(gates: FunctionGates, target: Target): void {
     const { heldSelf: self, heldArgs: args } = target;
     if (args !== undefined) {
       release(target);
@@ -291,7 +291,7 @@ function make({ target, self, args }: Call): void {
 
 function readyCore(): Core {
   const core = localCore();
-  core.isReady();
+  core.loadNow();
   return core;
 }
 

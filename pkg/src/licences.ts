@@ -21,17 +21,17 @@ export interface Licence {
   offset: number;
   data: unknown;
   /** Whether the core knows of that publication. */
-  isTold: boolean;
+  isReported: boolean;
 }
 
 /** @internal */
 export class Licences {
   readonly #byTopic = new Map<string, Licence>();
   /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
-  readonly #untold = new Map<string, Licence>();
+  readonly #unreported = new Map<string, Licence>();
   readonly #now: () => number;
   /** When the first publication that the core does not know of arrived. Reading the clock for each would cost too much. */
-  #heardMs = 0;
+  #receivedMs = 0;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -54,12 +54,12 @@ export class Licences {
     }
     licence.offset = frame.offset;
     licence.data = frame.data;
-    if (licence.isTold) {
-      if (this.#untold.size === 0) {
-        this.#heardMs = this.#now();
+    if (licence.isReported) {
+      if (this.#unreported.size === 0) {
+        this.#receivedMs = this.#now();
       }
-      licence.isTold = false;
-      this.#untold.set(licence.topic, licence);
+      licence.isReported = false;
+      this.#unreported.set(licence.topic, licence);
     }
     return licence;
   }
@@ -69,15 +69,15 @@ export class Licences {
    */
   grant(link: number, frame: PublicationFrame, audience: Audience): void {
     const { topic, epoch, offset } = frame;
-    this.#byTopic.set(topic, { topic, link, epoch, audience, offset, data: undefined, isTold: true });
+    this.#byTopic.set(topic, { topic, link, epoch, audience, offset, data: undefined, isReported: true });
   }
 
   /** Ends the licence for a topic, because the core is to decide on it: tells it first what was handed on. */
   end(hub: ClientHub, topic: string): void {
     this.#byTopic.delete(topic);
-    const untold = this.#untold.get(topic);
-    if (untold !== undefined) {
-      this.#tell(hub, untold);
+    const unreported = this.#unreported.get(topic);
+    if (unreported !== undefined) {
+      this.#report(hub, unreported);
     }
   }
 
@@ -88,21 +88,21 @@ export class Licences {
 
   /** Tells the core of everything that was handed on. */
   tell(hub: ClientHub): void {
-    if (this.#untold.size > 0) {
-      for (const licence of [...this.#untold.values()]) {
-        this.#tell(hub, licence);
+    if (this.#unreported.size > 0) {
+      for (const licence of [...this.#unreported.values()]) {
+        this.#report(hub, licence);
       }
     }
   }
 
-  #tell(hub: ClientHub, licence: Licence): void {
+  #report(hub: ClientHub, licence: Licence): void {
     const { core } = hub;
-    licence.isTold = true;
-    this.#untold.delete(licence.topic);
+    licence.isReported = true;
+    this.#unreported.delete(licence.topic);
     core.enter(() => {
       const topic = core.topicNumber(licence.topic);
       const slot = core.slots.put(licence.data);
-      hub.handle_handed(this.#heardMs, topic, licence.epoch, licence.offset, slot);
+      hub.handle_handed(this.#receivedMs, topic, licence.epoch, licence.offset, slot);
     });
     licence.data = undefined;
   }
@@ -110,6 +110,6 @@ export class Licences {
   /** Forgets everything, for a new core. */
   clear(): void {
     this.#byTopic.clear();
-    this.#untold.clear();
+    this.#unreported.clear();
   }
 }

@@ -152,11 +152,11 @@ class PageHub extends Switchboard<LocalHub, FailedNote> implements Hub {
         return { epoch, offset };
       }
     }
-    return this.#ask(topic, payload, options);
+    return this.#publishByCore(topic, payload, options);
   }
 
   /** Publishes through the core. */
-  #ask(topic: string, payload: unknown, options: PublishOptions | undefined): Position {
+  #publishByCore(topic: string, payload: unknown, options: PublishOptions | undefined): Position {
     this.isStarted();
     const { core } = this;
     const now = this.host.now();
@@ -233,7 +233,7 @@ export function createHub(options: HubOptions = {}): Hub {
     throw badOption('history', history, `a whole number from 1 to ${HISTORY_MAX}`);
   }
   const core = localCore();
-  if (!core.isReady()) {
+  if (!core.loadNow()) {
     throw new TidegateError('not_ready', 'the WASM core is not loaded yet: await ready() before createHub()');
   }
   return new PageHub(core, host, history) as Hub;

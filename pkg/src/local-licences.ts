@@ -29,7 +29,7 @@ export interface LocalLicence {
   /** The offset of the last publication. */
   offset: number;
   /** Whether the core knows of that publication. */
-  isTold: boolean;
+  isReported: boolean;
   /** If only one is kept: its data and its time, while the core doesn't know of it. */
   data: unknown;
   at: number;
@@ -49,7 +49,7 @@ interface Recent {
 export class LocalLicences {
   readonly #byTopic = new Map<string, LocalLicence>();
   /** The licences with publications that the core does not know of yet. Some of them may have ended since. */
-  readonly #untold = new Map<string, LocalLicence>();
+  readonly #unreported = new Map<string, LocalLicence>();
   /** How many publications are in the rings. */
   #recent = 0;
 
@@ -60,9 +60,9 @@ export class LocalLicences {
 
   /** Counts `data` as published. Returns whether the core must be told now, because too much has piled up. */
   add(licence: LocalLicence, data: unknown, nowMs: number): boolean {
-    if (licence.isTold) {
-      licence.isTold = false;
-      this.#untold.set(licence.topic, licence);
+    if (licence.isReported) {
+      licence.isReported = false;
+      this.#unreported.set(licence.topic, licence);
     }
     if (licence.kept === 1) {
       licence.data = data;
@@ -104,7 +104,7 @@ export class LocalLicences {
       kept,
       until,
       offset,
-      isTold: true,
+      isReported: true,
       data: undefined,
       at: 0,
       recent: undefined,
@@ -114,9 +114,9 @@ export class LocalLicences {
   /** Ends the licence for a topic, because the core is to decide on it: tells it first what was published. */
   end(hub: LocalHub, topic: string): void {
     this.#byTopic.delete(topic);
-    const licence = this.#untold.get(topic);
+    const licence = this.#unreported.get(topic);
     if (licence !== undefined) {
-      this.#tell(hub, licence);
+      this.#report(hub, licence);
     }
   }
 
@@ -127,19 +127,19 @@ export class LocalLicences {
 
   /** Tells the core of everything that was published. */
   tell(hub: LocalHub): void {
-    if (this.#untold.size > 0) {
-      for (const licence of [...this.#untold.values()]) {
-        this.#tell(hub, licence);
+    if (this.#unreported.size > 0) {
+      for (const licence of [...this.#unreported.values()]) {
+        this.#report(hub, licence);
       }
     }
   }
 
-  #tell(hub: LocalHub, licence: LocalLicence): void {
+  #report(hub: LocalHub, licence: LocalLicence): void {
     const { core } = hub;
     const { topic, offset, recent } = licence;
     const { data, times, next } = recent ?? { data: [licence.data], times: [licence.at], next: 0 };
     const count = data.length;
-    this.#untold.delete(topic);
+    this.#unreported.delete(topic);
     this.#recent -= recent === undefined ? 0 : count;
     core.enter(() => {
       const number = core.topicNumber(topic);
@@ -149,7 +149,7 @@ export class LocalLicences {
         hub.handle_handed(times[place]!, number, offset - left, slot, left === 0);
       }
     });
-    licence.isTold = true;
+    licence.isReported = true;
     licence.data = undefined;
     licence.recent = undefined;
   }
@@ -157,7 +157,7 @@ export class LocalLicences {
   /** Forgets everything, for a new core. */
   clear(): void {
     this.#byTopic.clear();
-    this.#untold.clear();
+    this.#unreported.clear();
     this.#recent = 0;
   }
 }

@@ -29,7 +29,7 @@ export class Roster {
   /** Whether a complete state has arrived. */
   #isKnown = false;
   /** Whether the next state lists everybody rather than changes, because it comes from a restarted core. */
-  #isAnew = false;
+  #replacesNext = false;
 
   constructor(topic: string) {
     this.topic = topic;
@@ -60,7 +60,7 @@ export class Roster {
 
   /** Notes that the core was restarted. */
   restart(): void {
-    this.#isAnew = this.#isKnown;
+    this.#replacesNext = this.#isKnown;
   }
 
   /** Calls a new listener with everybody who is present, once that is known. */
@@ -88,7 +88,7 @@ export class Roster {
       }
     }
     this.#isKnown ||= isState;
-    this.#isAnew &&= !isState;
+    this.#replacesNext &&= !isState;
     const isChanged = joins.length + leaves.length + updates.length > 0;
     if (isChanged) {
       this.#list = undefined;
@@ -104,7 +104,7 @@ export class Roster {
 
   /** The changes of a state. If it lists everybody, those who are missing from it have left. */
   #completed(changes: readonly RosterChange[]): readonly RosterChange[] {
-    if (!this.#isAnew) {
+    if (!this.#replacesNext) {
       return changes;
     }
     const present = new Set(changes.map(({ key }) => key));

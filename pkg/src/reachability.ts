@@ -9,37 +9,37 @@ const UPGRADE_REQUIRED = 426;
 /** @internal */
 export class Reachability {
   readonly #url: string;
-  readonly #asks: boolean;
-  readonly #found: (error: TidegateError) => void;
+  readonly #mayProbe: boolean;
+  readonly #onFound: (error: TidegateError) => void;
   /** Whether a socket was lost: before the server was asked, or since then. */
   #hasLost = false;
   #wasOpen = false;
-  #isAsked = false;
+  #isProbed = false;
   #isOver = false;
-  #said: string | undefined;
+  #closeReason: string | undefined;
   #answer: Answer | undefined;
   #reason: string | undefined;
 
   /**
-   * @param asks whether the server may be asked over HTTP: a tab does, but not the worker, which has nobody to report
-   * to.
+   * @param mayProbe whether the server may be asked over HTTP: a tab asks it, but not the worker, which has nobody to
+   * report to.
    * @param found called at most once, with the reason why there has never been a connection. States carry it from then
    * on.
    */
-  constructor(url: string, asks: boolean, found: (error: TidegateError) => void) {
+  constructor(url: string, mayProbe: boolean, found: (error: TidegateError) => void) {
     this.#url = url;
     // The sockets of the package `ws` report the reason themselves.
-    this.#asks = asks && 'WebSocket' in globalThis;
-    this.#found = found;
+    this.#mayProbe = mayProbe && 'WebSocket' in globalThis;
+    this.#onFound = found;
   }
 
   /**
-   * The socket was lost, in this tab or in the one that holds the shared connection. `said` is the reason, if it gave
-   * one. With `isRefused`, the server has refused the connection and is about to close it: there is nothing to find
-   * out.
+   * The socket was lost, in this tab or in the one that holds the shared connection. `closeReason` is what it gave as
+   * the reason, if anything. With `isRefused`, the server has refused the connection and is about to close
+   * it: there is nothing to find out.
    */
-  lost(said: string | undefined, wasOpen: boolean, isRefused = false): void {
-    this.#said = said;
+  lost(closeReason: string | undefined, wasOpen: boolean, isRefused = false): void {
+    this.#closeReason = closeReason;
     if (isRefused) {
       return;
     }
@@ -52,25 +52,25 @@ export class Reachability {
   explain(state: TideState): TideState {
     if (state.status !== 'connecting' && state.status !== 'disconnected') {
       this.#isOver = true;
-      this.#said = undefined;
+      this.#closeReason = undefined;
       this.#reason = undefined;
       return state;
     }
     // Without a lost socket, an attempt failed for another reason, such as a missing token or leader.
     const isFailing = state.status === 'connecting' && state.attempt > 0 && this.#hasLost;
-    if (isFailing && !this.#isAsked && !this.#isOver) {
-      this.#isAsked = true;
-      void this.#find();
+    if (isFailing && !this.#isProbed && !this.#isOver) {
+      this.#isProbed = true;
+      void this.#probe();
     }
-    const reason = this.#reason ?? this.#said;
+    const reason = this.#reason ?? this.#closeReason;
     return reason === state.reason || reason === undefined ? state : { ...state, reason };
   }
 
-  async #find(): Promise<void> {
+  async #probe(): Promise<void> {
     this.#hasLost = false;
     // A socket that was open and gave a reason knows more than an HTTP request could find out.
-    const asks = this.#asks && !(this.#wasOpen && this.#said);
-    this.#answer = await (asks ? ask(this.#url) : { reason: this.#said, isReached: false });
+    const mayProbe = this.#mayProbe && !(this.#wasOpen && this.#closeReason);
+    this.#answer = await (mayProbe ? probe(this.#url) : { reason: this.#closeReason, isReached: false });
     this.#conclude();
   }
 
@@ -80,7 +80,7 @@ export class Reachability {
     if (reason !== undefined && !this.#isOver && (!isReached || this.#hasLost)) {
       this.#answer = undefined;
       this.#reason = reason;
-      this.#found(new TidegateError('unreachable', reason));
+      this.#onFound(new TidegateError('unreachable', reason));
     }
   }
 }
@@ -93,12 +93,12 @@ interface Answer {
 }
 
 /** The body of an error that a Tidegate answers over HTTP. */
-interface Told {
+interface ErrorBody {
   readonly error?: { readonly message?: string };
 }
 
 /** Makes a plain request to the address of the WebSocket: its result tells more than a failed handshake. */
-async function ask(socketUrl: string): Promise<Answer> {
+async function probe(socketUrl: string): Promise<Answer> {
   const { origin, pathname } = new URL(socketUrl.replace(/^ws/, 'http'));
   const address = origin + pathname;
   const page = (globalThis as { origin?: string }).origin;
@@ -115,8 +115,8 @@ async function ask(socketUrl: string): Promise<Answer> {
   }
   const { status } = response;
   if (!isOther && status !== UPGRADE_REQUIRED) {
-    const told = (await response.json().catch(() => undefined)) as Told | undefined;
-    const message = told?.error?.message;
+    const body = (await response.json().catch(() => undefined)) as ErrorBody | undefined;
+    const message = body?.error?.message;
     const reason = message ? `${address} refuses: ${message}` : `no Tidegate at ${address}: status ${status}`;
     return { reason, isReached: true };
   }

@@ -78,14 +78,14 @@ export class Reception {
       return;
     }
     try {
-      this.#ask(link, frame, this.#events.now());
+      this.#takeIn(link, frame, this.#events.now());
     } catch (thrown) {
       this.#events.failed(thrown);
     }
   }
 
   /** Passes a frame to the core. */
-  #ask(link: number, frame: unknown, nowMs: number): void {
+  #takeIn(link: number, frame: unknown, nowMs: number): void {
     const { read, reached, audience } = this.#events;
     const hub = this.#events.hub();
     if (!isPublication(frame)) {

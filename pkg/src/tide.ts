@@ -89,19 +89,19 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#options = options;
     this.#WebSocket = options.WebSocket;
     this.#transport = new Transport(address, {
-      opened: (link) => this.#tell((hub, now) => hub.handle_opened(now, link)),
+      opened: (link) => this.#handle((hub, now) => hub.handle_opened(now, link)),
       lost: (reason, wasOpen) => this.#lose(reason, wasOpen),
-      closed: (link) => this.#tell((hub, now) => hub.handle_closed(now, link)),
+      closed: (link) => this.#handle((hub, now) => hub.handle_closed(now, link)),
       received: (link, text) => this.#takeTogether(() => this.#reception.receive(link, text)),
       failed: (error) => this.#listeners.emit('error', error),
     });
-    const asks = options.WebSocket === undefined && part.membership === undefined;
-    this.#reachability = new Reachability(address, asks, (error) => this.#tellWhy(error));
+    const mayProbe = options.WebSocket === undefined && part.membership === undefined;
+    this.#reachability = new Reachability(address, mayProbe, (error) => this.#reportUnreachable(error));
     this.#sharing = new Sharing(
       address,
       options,
       {
-        tell: (call) => this.#tell(call),
+        tell: (call) => this.#handle(call),
         heard: (messages) => this.#takeTogether(() => this.#reception.hear(messages)),
         failed: (error) => this.#listeners.emit('error', error),
         over: (error) => this.#giveUp(error),
@@ -289,7 +289,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#sharing.sayLost(wasOpen ? reason : undefined, isRefused);
   }
 
-  #tellWhy(error: TidegateError): void {
+  #reportUnreachable(error: TidegateError): void {
     if (this.#reachability.explain(this.#state) !== this.#state) {
       this.#setState(this.#state);
     }
@@ -312,7 +312,7 @@ export class Connection extends Switchboard<TabHub, Note> {
   }
 
   /** Tells the core of an event. Errors are emitted as events: there is no caller to throw to. */
-  #tell(call: (hub: TabHub, nowMs: number) => number): void {
+  #handle(call: (hub: TabHub, nowMs: number) => number): void {
     this.#attempt(() => this.#call(call));
   }
 
@@ -385,7 +385,7 @@ export class Connection extends Switchboard<TabHub, Note> {
     this.#presences.end(error);
     this.#publishing.end(error ?? new TidegateError('closed', 'this connection was closed'));
     if (error === undefined) {
-      this.#tell((hub, now) => hub.handle_disconnect(now));
+      this.#handle((hub, now) => hub.handle_disconnect(now));
     }
     this.#transport.drop();
     if (this.#state.status !== 'closed') {

@@ -37,7 +37,7 @@ export class Tokens {
   /** The user of the first token; undefined if it doesn't say. */
   #subject: string | undefined;
   #first: { readonly token: string; readonly until: number } | undefined;
-  #isAsked = false;
+  #isPending = false;
 
   /** @throws {@link TidegateError} with code `bad_option`, if the option is neither a text nor a function. */
   constructor(option: TokenOption | undefined, failed: (error: TidegateError) => void) {
@@ -55,7 +55,7 @@ export class Tokens {
   }
 
   /** Whether a new token can be requested. */
-  get asks(): boolean {
+  get isRenewable(): boolean {
     return typeof this.#option === 'function';
   }
 
@@ -64,12 +64,12 @@ export class Tokens {
     if (this.#user !== undefined) {
       return this.#user;
     }
-    const token = this.asks ? await this.#ask() : (this.fixed ?? '');
+    const token = this.isRenewable ? await this.#request() : (this.fixed ?? '');
     if (token !== undefined) {
-      const claims = this.asks ? claimsOf(token) : undefined;
+      const claims = this.isRenewable ? claimsOf(token) : undefined;
       this.#subject = claims && subject(claims);
       this.#user = token && (await userName(claims === undefined ? token : lasting(claims)));
-      this.#first = this.asks ? { token, until: Date.now() + FRESH_MS } : undefined;
+      this.#first = this.isRenewable ? { token, until: Date.now() + FRESH_MS } : undefined;
     }
     return this.#user;
   }
@@ -81,7 +81,7 @@ export class Tokens {
     if (first !== undefined && Date.now() < first.until) {
       return first.token;
     }
-    const token = await this.#ask();
+    const token = await this.#request();
     const claims = token === undefined ? undefined : claimsOf(token);
     // Other rights are fine: everyone who shares the connection is the same user, and the server enforces the new
     // rights.
@@ -97,13 +97,13 @@ export class Tokens {
     return undefined;
   }
 
-  async #ask(): Promise<string | undefined> {
-    if (this.#isAsked) {
+  async #request(): Promise<string | undefined> {
+    if (this.#isPending) {
       this.#failed(
         new TidegateError('timeout', 'the token function has not answered yet, and is called once more'),
       );
     }
-    this.#isAsked = true;
+    this.#isPending = true;
     try {
       const token = await (this.#option as () => unknown)();
       if (typeof token !== 'string' || token === '') {
@@ -119,7 +119,7 @@ export class Tokens {
       this.#failed(typed(error, 'unauthorized', 'the token function failed'));
       return undefined;
     } finally {
-      this.#isAsked = false;
+      this.#isPending = false;
     }
   }
 }

@@ -83,7 +83,7 @@ export class Watch implements Updates<Item> {
 
   next(): Promise<IteratorResult<Item, undefined>> {
     this.#start();
-    this.#tellMissed();
+    this.#reportMissed();
     const item = this.#buffer.shift();
     if (item !== undefined) {
       return Promise.resolve({ done: false, value: item });
@@ -183,7 +183,7 @@ export class Watch implements Updates<Item> {
     return victim !== -1;
   }
 
-  #tellMissed(): void {
+  #reportMissed(): void {
     const missed = this.#missed;
     this.#missed = 0;
     if (missed > 0) {

@@ -26,7 +26,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
   readonly #keep: number;
   readonly #topics: Map<string, TopicState<T>>;
   /** The topics' names, the one that has been silent for longest first. */
-  readonly #heard: Set<string>;
+  readonly #order: Set<string>;
   /** Why the subscription failed. It is shown under the pattern, as if that were a topic. */
   #failure: { readonly pattern: string; readonly error: TidegateError } | undefined;
   #isChanged = false;
@@ -37,7 +37,7 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     // Each topic has a pace of its own: without frames, many topics together would render with every message.
     super(from, pattern, source, pace, first, true);
     this.#topics = new Map(first);
-    this.#heard = new Set(first.keys());
+    this.#order = new Set(first.keys());
     this.#keep = source.keep ?? KEEP_DEFAULT;
   }
 
@@ -46,8 +46,8 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
     const { topic, end } = update;
     const state = known(this.freshness(), update);
     this.#topics.set(topic, end === undefined ? state : ended(state, end));
-    this.#heard.delete(topic);
-    this.#heard.add(topic);
+    this.#order.delete(topic);
+    this.#order.add(topic);
     if (this.#topics.size > this.#keep) {
       this.#forgetOne();
     }
@@ -56,17 +56,17 @@ export class TopicsStore<T> extends Subscribed<T, TopicStates<T>> {
 
   /** Drops a topic that has ended, or else the one that has been silent for longest. */
   #forgetOne(): void {
-    const heard = [...this.#heard];
-    const topic = heard.find((name) => this.#topics.get(name)?.status === 'ended') ?? heard[0]!;
+    const order = [...this.#order];
+    const topic = order.find((name) => this.#topics.get(name)?.status === 'ended') ?? order[0]!;
     this.#topics.delete(topic);
-    this.#heard.delete(topic);
+    this.#order.delete(topic);
   }
 
   /** Removes the topic, unless it has ended. */
   protected override forget(topic: string): void {
     if (this.#topics.get(topic)?.status !== 'ended') {
       this.#topics.delete(topic);
-      this.#heard.delete(topic);
+      this.#order.delete(topic);
       this.changed(true);
     }
   }

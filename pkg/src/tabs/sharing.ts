@@ -50,13 +50,13 @@ export class Sharing {
   readonly #spawn: SpawnWorker | undefined;
   #membership: Membership | undefined;
   /** Whether sharing is wanted, but the user could not be found out yet. */
-  #isUnknown = false;
+  #isUserUnknown = false;
   #isClosed = false;
   #group: Group | undefined;
   #stopTime: (() => void) | undefined;
   #stopListening: (() => void) | undefined;
   #tab = 0;
-  #said: string[] = [];
+  #outgoing: string[] = [];
   #dataSlots: number[] = [];
 
   constructor(url: string, options: ConnectOptions, events: SharingEvents, part: TabsPart) {
@@ -101,21 +101,21 @@ export class Sharing {
     findUser: () => Promise<string | undefined> = () => this.#tokens.user(),
   ): Promise<Membership | undefined> {
     const user = await findUser();
-    this.#isUnknown = user === undefined;
+    this.#isUserUnknown = user === undefined;
     return user === undefined ? undefined : this.#membershipOf(mode, user);
   }
 
   #membershipOf(mode: TabsMode, user: string): Membership | undefined {
     const { WebSocket, host, client, wasm } = this.#options;
     const isOrdinary = WebSocket === undefined && host === undefined;
-    const { fixed: token, asks } = this.#tokens;
+    const { fixed: token, isRenewable: asks } = this.#tokens;
     return findMembership(mode, { url: this.#url, token, asks, user, client, wasm, isOrdinary });
   }
 
   /** The name of the user, if it is found out within the time that the core allows for a token. */
   async #userInTime(mode: TabsMode): Promise<string | undefined> {
     const finding = this.#tokens.user();
-    if (!this.#tokens.asks) {
+    if (!this.#tokens.isRenewable) {
       return finding;
     }
     const { calls } = await connectionCore(this.#membershipOf(mode, '')?.election);
@@ -131,12 +131,12 @@ export class Sharing {
 
   /** Answers the core's request for a token, with that of the page's function. */
   async answer(request: number): Promise<void> {
-    if (this.#isUnknown && (await this.#shareAfterAll())) {
+    if (this.#isUserUnknown && (await this.#shareAfterAll())) {
       // The new, shared hub makes a request of its own.
       return;
     }
     // If the user is still unknown, the function was asked just now and gave no token: it isn't asked again.
-    const token = this.#isUnknown ? undefined : await this.#tokens.next();
+    const token = this.#isUserUnknown ? undefined : await this.#tokens.next();
     this.#events.tell((hub, now) => hub.handle_token(now, request, hub.core.text(token)));
   }
 
@@ -153,7 +153,7 @@ export class Sharing {
       return;
     }
     const events: GroupEvents = {
-      said: (text) => this.#hear(parseSaid(text, this.#tab)),
+      said: (text) => this.#receive(parseSaid(text, this.#tab)),
       granted: (request) => tell((hub, now) => hub.handle_granted(now, request)),
       lost: (request) => tell((hub, now) => hub.handle_lost(now, request)),
       page: (event) => tell((hub, now) => hub.handle_page(now, event)),
@@ -223,9 +223,9 @@ export class Sharing {
   /** Makes a hub: a shared one, if the connection has a membership. */
   makeHub(core: Core, random: () => number): TabHub {
     const { calls } = core;
-    const { fixed, asks } = this.#tokens;
+    const { fixed, isRenewable } = this.#tokens;
     const client = core.text(this.#options.client ?? undefined);
-    const config = [random(), core.text(fixed), asks, client] as const;
+    const config = [random(), core.text(fixed), isRenewable, client] as const;
     if (this.#membership === undefined) {
       return core.machine('client_', calls.client_new(...config));
     }
@@ -255,11 +255,11 @@ export class Sharing {
 
   /** Queues a message of the core, with the data that was noted before. */
   post(text: string, slots: Slots): void {
-    this.#said.push(fillHoles(text, slots, this.#dataSlots));
+    this.#outgoing.push(fillHoles(text, slots, this.#dataSlots));
     this.#dataSlots = [];
   }
 
-  #hear(messages: readonly TabMessage[]): void {
+  #receive(messages: readonly TabMessage[]): void {
     const lost = messages.findLast(({ say }) => say === LOST);
     if (lost !== undefined) {
       this.#events.lost(lost.reason, lost.refused ?? false);
@@ -274,16 +274,16 @@ export class Sharing {
   sayLost(reason: string | undefined, refused: boolean): void {
     if (this.#group !== undefined) {
       const lost = { version: TABS_VERSION, from: this.#tab, say: LOST, reason, refused };
-      this.#said.push(JSON.stringify(lost));
+      this.#outgoing.push(JSON.stringify(lost));
     }
   }
 
   /** Sends what is queued. */
   flush(): void {
-    const said = this.#said;
-    if (said.length > 0) {
-      this.#said = [];
-      this.#group?.say(said);
+    const outgoing = this.#outgoing;
+    if (outgoing.length > 0) {
+      this.#outgoing = [];
+      this.#group?.say(outgoing);
     }
   }
 
