@@ -1,4 +1,5 @@
-//! Whoever joins others of its client, at whatever moment and from wherever it goes on: each publication once and in order, from where it starts.
+//! A subscriber that joins others of its client gets each publication once and in order from its own start, whenever it
+//! joins and wherever it resumes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ const PATTERNS: [&str; 2] = ["job:1", "job:*"];
 enum Begin {
     Latest,
     New,
-    /// So many publications before the last that the client has seen: who has seen more, elsewhere, is told of a loss.
+    /// This many publications before the last one that the client has seen. A subscriber that has seen more elsewhere gets a
+    /// reset.
     Behind(u64),
 }
 
@@ -31,7 +33,7 @@ enum Op {
         begin: Begin,
     },
     JoinAsDevice(usize),
-    /// The device deals with all that it was told.
+    /// The device processes everything that it got.
     Deal,
     Leave(usize),
     Cut(Cut),
@@ -57,7 +59,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Somebody who is there, and after which offset it goes on with each topic, where it has said.
+/// A subscriber, and the offset after which it resumes each topic, if it has one.
 struct Joined {
     record: usize,
     adds_up: bool,
@@ -111,7 +113,7 @@ impl Scene {
         });
     }
 
-    /// The last that the client has seen of a topic.
+    /// The offset of the last publication of a topic that the client has seen.
     fn seen(&self, of: &str) -> u64 {
         let all = self.net.records.iter();
         let told = all.flat_map(|record| record.publications());
@@ -153,7 +155,7 @@ impl Scene {
         }
     }
 
-    /// What somebody was given of a topic: offsets, and the sum of what they brought.
+    /// What a subscriber got of a topic: the offsets, and the sum of the values.
     fn given(&self, joined: &Joined, of: &str) -> (Vec<u64>, u64) {
         let of = topic(of);
         let all = self.net.records[joined.record].publications();
@@ -218,7 +220,7 @@ proptest! {
 
     #[test]
     fn whoever_joins_where_little_is_kept_is_told_of_each_gap(ops in prop::collection::vec(any_op(), 1..60)) {
-        // Devices are told of a loss once, whoever of them is there then.
+        // Without devices: a device gets each loss reported once, to the subscribers that it has at that time.
         let ops = ops.into_iter().filter(|op| !matches!(op, Op::JoinAsDevice(_)));
         run(ops.collect(), Some(2));
     }

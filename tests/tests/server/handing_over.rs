@@ -1,5 +1,5 @@
-//! However late a host asks what is due, and whichever of it it writes to its connections directly, every subscription that
-//! nothing is conflated for gets the same frames in the same order.
+//! A host may poll outputs early or late, and may write some deliveries to its connections directly. Every subscription
+//! without conflation gets the same frames in the same order nevertheless.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ use tidegate_tests::wire::{Wire, kinds, text_of};
 
 const TOPICS: [&str; 2] = ["job:1", "job:2"];
 
-/// Which of the connections is within the process.
+/// The index of the connection that is local to the process.
 const LOCAL: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many publications at one instant, by a connection or by the server itself.
+    /// This many publications at one instant, by a connection or by the server itself.
     Publish {
         topic: usize,
         count: usize,
@@ -60,16 +60,16 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..40)
 }
 
-/// What a host asks, and when.
+/// What a host polls, and when.
 #[derive(Clone, Debug, PartialEq)]
 enum Manner {
-    /// For outputs, after every call.
+    /// Outputs, after every call.
     Prompt,
-    /// For outputs, when time passes.
+    /// Outputs, but only when time passes.
     Late,
-    /// For whom to write to directly before it asks for outputs, after every call. Which connections can take what they are
-    /// given, one after the other and from the beginning again; how many it writes to before it asks for outputs, and how often it
-    /// does both before something else happens.
+    /// First the connections that it may write to directly, then outputs, after every call. The fields say which writes
+    /// succeed (the list is repeated), how many connections it writes to before it polls outputs, and how often it does
+    /// both before something else happens.
     Direct {
         takes: Vec<bool>,
         at_once: usize,
@@ -81,11 +81,11 @@ enum Manner {
 struct Host {
     wire: Wire,
     manner: Manner,
-    /// How many connections it was to write to directly.
+    /// How many connections the server let it write to directly.
     recipients: usize,
     publisher: ConnectionId,
     connections: Vec<ConnectionId>,
-    /// What each connection got, by subscription.
+    /// The frames that each connection got, by subscription.
     received: Vec<BTreeMap<String, Vec<Value>>>,
     published: u64,
 }
@@ -150,7 +150,7 @@ impl Host {
         }
     }
 
-    /// Writes a publication to some of those who are to get it next.
+    /// Writes a publication directly to some of the next connections that get it.
     fn spread(&mut self) -> bool {
         let Manner::Direct { takes, at_once, .. } = self.manner.clone() else {
             return false;
@@ -226,7 +226,7 @@ impl Host {
             }
             Step::Unsubscribe { connection, topic } => {
                 let frame = json!({ "type": "unsubscribe", "pattern": TOPICS[topic] });
-                // What waits for it would be dropped.
+                // Closing it would drop the frames that wait for it.
                 self.drain();
                 self.wire.send(self.connections[connection], &frame);
             }
@@ -269,7 +269,7 @@ proptest! {
     }
 }
 
-/// What connections get of all that happens, by subscription.
+/// Runs the steps, and returns the frames of each connection, by subscription.
 fn received(manner: Manner, steps: &[Step]) -> Vec<BTreeMap<String, Vec<Value>>> {
     let mut host = Host::new(manner);
     for step in steps {
@@ -279,7 +279,8 @@ fn received(manner: Manner, steps: &[Step]) -> Vec<BTreeMap<String, Vec<Value>>>
     host.received
 }
 
-/// What a publication's watchers see waits neither for its publisher's answer nor, beyond 64 of them, the answer for them.
+/// Watchers of a publication don't wait for the answer to its publisher, and the answer waits for no more than 64 of
+/// them.
 #[test]
 fn the_first_watchers_go_before_the_publishers_answer() {
     for (watchers, before_the_answer) in [(0, 0), (1, 1), (64, 64), (100, 64)] {
@@ -304,7 +305,7 @@ fn the_first_watchers_go_before_the_publishers_answer() {
     }
 }
 
-/// The same holds for a host that writes to watchers directly.
+/// The same holds if the host writes to watchers directly.
 #[test]
 fn the_publisher_waits_for_the_first_watchers_that_are_written_to_directly() {
     for (watchers, before_the_answer) in [(0, 0), (1, 1), (64, 64), (100, 64)] {
@@ -337,7 +338,7 @@ fn the_publisher_waits_for_the_first_watchers_that_are_written_to_directly() {
     }
 }
 
-/// What it is sent depends on what it was sent before.
+/// A delta depends on the value that was sent before, so connections that get deltas are not written to directly.
 #[test]
 fn who_is_sent_deltas_is_not_written_to_directly() {
     let mut wire = Wire::new(ServerConfig::new(7));
@@ -355,7 +356,7 @@ fn who_is_sent_deltas_is_not_written_to_directly() {
     assert_eq!(frames[1]["delta"], json!({ "done": 2 }));
 }
 
-/// Whom a publication closes has two outputs, so that what is handed over at once does not always end where it was meant to.
+/// A connection that is closed has two outputs, so a batch of deliveries doesn't always end where it was meant to.
 #[test]
 fn what_is_too_much_for_some_watchers_goes_to_the_others() {
     let mut config = ServerConfig::new(7);

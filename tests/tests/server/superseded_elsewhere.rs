@@ -1,4 +1,5 @@
-//! Connections that browsers' tabs share, at several servers: of each group's, the one of the latest term stays.
+//! Connections that browser tabs share, at several servers: of each group's connections, only the one with the latest term
+//! stays.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use tidegate_core::time::Instant;
 use tidegate_tests::wire::{Wire, kinds};
 use tidegate_tests::{asking, ms};
 
-/// Servers, and what they said to each other and has not arrived.
+/// Servers, and their broadcasts that have not arrived yet.
 struct Servers {
     wires: Vec<Wire>,
     under_way: Vec<(Instant, String)>,
@@ -61,7 +62,7 @@ impl Servers {
         }
     }
 
-    /// Lets time pass; what is said reaches all servers, twice, its speaker included.
+    /// Lets time pass. Each broadcast reaches all servers twice, including its sender.
     fn pass(&mut self, millis: u64) {
         for _ in 0..millis {
             for wire in &mut self.wires {
@@ -116,7 +117,7 @@ proptest! {
             if claims.is_empty() {
                 break;
             }
-            // So long is a claim, with numbers of any length.
+            // The length of a claim, whatever the lengths of its numbers.
             let bytes = |claim: &Claim| {
                 let user = claim.shared_by.user.as_ref().map_or(0, |user| user.len());
                 80 + claim.shared_by.group.len() + user
@@ -204,7 +205,7 @@ fn a_server_that_nobody_hears_says_nothing_and_once_it_is_heard_says_what_stands
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However claims are delayed, doubled and overtaken: in the end each group has one connection, of the latest term.
+    /// Claims may be delayed, doubled and reordered. In the end each group has one connection, the one with the latest term.
     #[test]
     fn in_the_end_each_group_has_the_connection_of_its_latest_term(
         steps in prop::collection::vec((0..3_usize, 0..2_u64, 0..150_u64), 1..12),
@@ -228,7 +229,7 @@ proptest! {
     }
 }
 
-/// A server with a connection of the second term, and what others may claim for the same tabs.
+/// A server with a connection of the second term, and the claims of other servers for the same tabs.
 fn claimed() -> (Wire, Claim) {
     let mut wire = Wire::new(ServerConfig::new(1));
     wire.server.handle_servers_linked(wire.now);
@@ -270,7 +271,7 @@ fn so_many_claims_are_gathered_and_no_more() {
 
 #[test]
 fn a_message_has_as_many_claims_as_fit_to_the_byte() {
-    // So long is a claim of one letter.
+    // A claim with names of one letter has 81 bytes.
     let bytes = 2 * 81;
     for (bytes_max, told) in [(bytes, 2), (bytes - 1, 1)] {
         let mut config = ServerConfig::new(1);

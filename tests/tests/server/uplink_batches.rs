@@ -1,4 +1,5 @@
-//! How publications go up: in order, in batches, within limits, each with one true answer.
+//! How publications reach the backend: in order, in batches and within limits. Each gets exactly one answer, and a true
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,19 +17,19 @@ use tidegate_tests::{ms, secs, topic};
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A publication of so many bytes.
+    /// A publication with this many bytes.
     Publish(usize),
-    /// A publication that the backend does not take.
+    /// A publication whose content the backend refuses.
     PublishWrong(usize),
-    /// Everything of the batch that is under way is stored, or something in it is refused.
+    /// The backend stores the batch in flight, or refuses it because of one of its publications.
     Store,
-    /// The host answers for so many more publications than it was given, or fewer.
+    /// The host answers with this many results too many, or too few.
     MixUp {
         is_more: bool,
     },
-    /// There is no room for it.
+    /// The backend has no room for the batch.
     Full,
-    /// The link is lost; the batch may have been stored.
+    /// The link is lost. The batch may have been stored.
     Lose,
     Pass(u64),
 }
@@ -46,7 +47,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A publication that was taken in and may still go up.
+/// A publication that the server has accepted and may still send to the backend.
 #[derive(Debug)]
 struct Waiting {
     ticket: u64,
@@ -54,22 +55,22 @@ struct Waiting {
     until: Instant,
     is_answered: bool,
     was_sent: bool,
-    /// Whether a call that carried it was never answered.
+    /// Whether a call that contained it was never answered.
     is_uncertain: bool,
-    /// How many were refused together with it last.
+    /// The size of the last batch that was refused with it.
     refused_with: Option<usize>,
 }
 
-/// A server with a link, and what must become of its publications.
+/// A server with a link, and a model of what happens to its publications.
 struct Scene {
     hub: ServerHub<Json>,
     config: UplinkConfig,
     now: Instant,
     is_up: bool,
     queue: VecDeque<Waiting>,
-    /// The call that is under way, and how many it carries.
+    /// The call in flight, and the number of its publications.
     under_way: Option<(CallId, usize)>,
-    /// What is to be answered, by ticket.
+    /// The expected answers, by ticket.
     due: BTreeMap<u64, Result<Position, PublishError>>,
     tickets: u64,
     keys: BTreeSet<String>,
@@ -111,7 +112,7 @@ impl Scene {
     }
 
     fn publish(&mut self, letter: &str, bytes: usize) {
-        // The text of a text has its quotes.
+        // The JSON of a text includes its quotes.
         let payload = Json::from(letter.repeat(bytes - 2).as_str());
         let request = PublishRequest::new(topic("job:1"), payload);
         self.tickets += 1;
@@ -135,7 +136,7 @@ impl Scene {
         self.hub.handle_request(self.now, self.tickets, request);
     }
 
-    /// The batch that is under way is stored, unless something in it is wrong.
+    /// The backend stores the batch in flight, unless it refuses something in it.
     fn answer_truly(&mut self) {
         let count = self.under_way.map_or(0, |(_, count)| count);
         if self.queue.iter().take(count).any(is_wrong) {
@@ -145,7 +146,7 @@ impl Scene {
         }
     }
 
-    /// Alone, it is told so; of several, each may be the one, and none is stored.
+    /// A single publication is answered with the refusal. Of several, nobody knows which one it was, and none is stored.
     fn refuse(&mut self) {
         let Some((call, count)) = self.under_way else {
             return;
@@ -163,7 +164,7 @@ impl Scene {
         self.hub.handle_answer(self.now, call, failed);
     }
 
-    /// The host answers the batch that is under way, if one is.
+    /// The host answers the batch in flight, if there is one.
     fn answer(&mut self, of: impl FnOnce(usize) -> UplinkAnswer<Json>) {
         let Some((call, count)) = self.under_way else {
             return;
@@ -201,7 +202,7 @@ impl Scene {
         self.forget();
     }
 
-    /// What was given up leaves the queue, once no call carries it.
+    /// Publications that were given up leave the queue once no call contains them.
     fn forget(&mut self) {
         if self.under_way.is_none() {
             self.queue.retain(|waiting| !waiting.is_answered);
@@ -230,7 +231,7 @@ impl Scene {
         self.now = end;
     }
 
-    /// Does what the server wants done but for its batches, which wait for the test.
+    /// Answers the server's calls, except for batches, which wait for the test.
     fn settle(&mut self) {
         while let Some((id, call)) = self.hub.poll_call() {
             match call {
@@ -257,7 +258,8 @@ impl Scene {
         assert_eq!(self.hub.uplink_counts().publishes, self.queue.len());
     }
 
-    /// A batch has as many as there is room for, from the first that waits; fewer than were refused together, and none besides.
+    /// A batch has as many publications as fit, beginning with the first that waits. After a refusal it has only some of
+    /// those that were refused together, and no others.
     fn check_batch(&mut self, id: CallId, batch: &[PublishRequest<Json>]) {
         assert!(self.is_up && self.under_way.is_none(), "one at a time");
         let mut bytes = 0;
@@ -294,7 +296,7 @@ impl Scene {
     }
 }
 
-/// What a payload that the backend does not take is made of.
+/// The content of payloads that the backend refuses.
 const WRONG: &str = "!";
 
 fn is_wrong(waiting: &Waiting) -> bool {
@@ -326,7 +328,7 @@ proptest! {
             batch_bytes_max,
             gives_keys,
             publish_patience: secs(60),
-            // No call is late here.
+            // In this test, no call takes too long.
             call_timeout: secs(24 * 3600),
             ..UplinkConfig::new(1)
         });

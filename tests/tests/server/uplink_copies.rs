@@ -1,4 +1,5 @@
-//! What a server takes over of topics that began, ended, went on or were lost while it heard nothing, or while it read.
+//! How a server brings its copies up to date if topics began, ended, continued or were lost while its link was down, or
+//! while it was reading.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::{ConnectionId, ServerConfig};
@@ -11,7 +12,7 @@ use tidegate_tests::backend_model::{Last, Stage, World};
 use tidegate_tests::json::{Json, report};
 use tidegate_tests::{pattern, secs, topic};
 
-/// Somebody writes to the backend.
+/// Another server publishes to the backend.
 fn write(world: &mut World, to: &str, count: u64) {
     for number in 0..count {
         world.publish_raw(&PublishRequest::new(topic(to), report(number)));
@@ -40,14 +41,14 @@ fn since(world: &mut World, server: usize, to: &str, known: Vec<TopicPosition>) 
     world.watch(server, to, Flow::IMMEDIATE, Start::Since(known))
 }
 
-/// The number of a subscriber's publications, and of its losses.
+/// How many publications and how many losses a subscriber got.
 fn told(world: &World, server: usize, id: ConnectionId, of: &str) -> (usize, usize) {
     let told = &world.told(server, id, of).told;
     let count = |kind: &str| told.iter().filter(|text| text.starts_with(kind)).count();
     (count("Publication"), count("Reset"))
 }
 
-/// The server has no link for a while, in which this happens.
+/// The server has no link while this happens.
 fn meanwhile(world: &mut World, server: usize, happens: impl FnOnce(&mut World)) {
     world.servers[server].link.is_reachable = false;
     world.cut(server, true);
@@ -57,7 +58,7 @@ fn meanwhile(world: &mut World, server: usize, happens: impl FnOnce(&mut World))
     world.run_for(secs(5));
 }
 
-/// Answers all calls that were kept, in this order.
+/// Answers all calls that were held back, in this order.
 fn answer_all(world: &mut World, order: impl Fn(&UplinkCall<Json>) -> u8) {
     world.holds = |_| false;
     let mut calls = core::mem::take(&mut world.held_calls);
@@ -137,7 +138,7 @@ fn what_the_backend_has_lost_altogether_is_told_by_pattern() {
         meanwhile(&mut world, server, |world| world.store.wipe());
         let last = world.told(server, watcher, to).last[&topic("job:1")];
         assert_eq!(last, Last::Reset(Position::default()));
-        // It is remembered where it is waited for by name.
+        // A topic without publications is remembered where somebody has subscribed to its name.
         let topics = world.servers[server].hub.counts().topics;
         assert_eq!(topics, usize::from(to == "job:1"));
         world.check_converged();
@@ -157,7 +158,7 @@ fn a_topic_that_is_listed_while_it_is_read_is_given_up_by_nobody() {
     let exact = latest(&mut world, server, "job:1");
     let wild = latest(&mut world, server, "job:*");
     world.run_for(secs(1));
-    // The read is carried out, and its answer is on its way while another publication comes.
+    // The backend has carried out the read, and another publication arrives before the answer.
     let read = world
         .held_calls
         .iter()
@@ -214,7 +215,7 @@ fn of_two_who_resume_each_is_given_what_it_lacks() {
         let mut world = World::new(1);
         let server = world.add_server();
         write(&mut world, "job:1", 5);
-        // The copy has the last one only.
+        // The copy has only the last publication.
         latest(&mut world, server, "job:1");
         world.run_for(secs(1));
         let ids = backs.map(|back| {
@@ -247,10 +248,10 @@ fn who_resumes_from_elsewhere_takes_nothing_away_from_who_is_there() {
             UplinkCall::Read { since, .. } => *since,
             _ => None,
         });
-        // From the one before the last that is known, to compare both, and no more.
+        // The read begins one before the last known publication, so that both can be compared, and not earlier.
         let offsets: Vec<u64> = reads.map(|since| since.offset).collect();
         assert_eq!(offsets, [4]);
-        // Whoever is there has not missed anything of what was read for who came.
+        // What was read for the newcomer is no loss to the subscriber that was there before.
         assert_eq!(told(&world, server, watcher, "job:1"), (4, 0));
         let resets = usize::from(other_epoch);
         assert_eq!(told(&world, server, id, "job:1"), (1, resets));
@@ -292,7 +293,7 @@ fn what_a_full_server_does_not_remember_is_told_all_the_same() {
             write(world, &format!("job:{number}"), 1);
         }
     });
-    // The subscription has room for one more topic at a time: nothing is lost, and nobody is told that it is.
+    // There is room for one topic at a time. Nothing is lost, so no loss may be reported.
     assert_eq!(told(&world, server, watcher, "job:*"), (5, 0));
     assert_eq!(world.servers[server].hub.counts().topics, 1);
 }
@@ -324,7 +325,7 @@ fn a_full_server_asks_nothing_about_what_it_does_not_remember() {
     assert_eq!(told(&world, server, watcher, "job:*"), (4, 0));
 }
 
-/// A backend that answers from a copy of its own may not show that an epoch is over.
+/// A backend that answers from a stale copy of its own may not know yet that an epoch is over.
 #[test]
 fn a_lost_tail_is_told_once_where_the_backend_goes_on_to_show_its_epoch() {
     let mut world = World::new(1);
@@ -374,7 +375,7 @@ fn what_is_heard_before_a_pattern_is_compared_is_no_continuation_of_a_lost_tail(
         world.store.lose_tail(&topic("job:1"), 2);
         write(world, "job:1", 2);
     });
-    // The next after the one that was known, as it seems.
+    // It looks like the next publication after the last known one.
     write(&mut world, "job:1", 1);
     world.run_for(secs(1));
     assert_eq!(told(&world, server, watcher, "job:*"), (1, 0));

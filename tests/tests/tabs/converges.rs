@@ -1,5 +1,5 @@
-//! Tabs that share a connection, and come and go, crash, sleep, change who leads and at which pace they are told: each gets what it would
-//! get alone, as it was published, added up or merged, and a device is told of everything, whichever of its tabs come and go beside them.
+//! Tabs share a connection. They open and close, crash, sleep, and change their leader and their pace. Each still gets what
+//! it would get alone, whether as published, summed or merged. A device gets everything, whichever of its tabs come and go.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ enum Fate {
     Wake,
 }
 
-/// Any flow, and often one that is added up or merged at the pace of others.
+/// Any flow, often one that sums or merges at the pace of other subscribers.
 fn any_combined() -> impl Strategy<Value = Flow> {
     let often = (prop::sample::select(vec![100, 300]), any::<bool>());
     let often = often.prop_map(|(every, adds)| {
@@ -115,7 +115,7 @@ struct Scene {
 
 impl Scene {
     fn subscribe(&mut self, page: usize, pattern: &str, flow: Flow, start: Start) {
-        // It starts with what its page has, where others follow the pattern there: that may be a message behind what other pages have.
+        // If others in its page follow the pattern, it starts with what the page has, which may be one message behind other pages.
         let records = self.browser.records.iter();
         let of_page = records.clone().filter(|record| record.peer == page);
         let is_followed = |record: &Record| !record.is_gone && record.pattern.as_str() == pattern;
@@ -154,7 +154,7 @@ impl Scene {
         }
     }
 
-    /// One of the device's subscribers deals with what it was told of first.
+    /// One of the device's subscribers processes the first publication that it got.
     fn deal(&mut self, which: usize, count: usize) {
         let records = &self.browser.records;
         let there = self.device.subscribers(records);
@@ -191,7 +191,7 @@ impl Scene {
                 flow,
                 is_new,
             } => {
-                // By wildcard, who resumes is told of topics that it has never heard of from their beginning, also of those that it had not asked for.
+                // A resumed wildcard subscription gets unknown topics from their beginning, even if it had not named a position for them.
                 let start = if is_new && PATTERNS[pattern] != "job:*" {
                     Start::New
                 } else {
@@ -261,7 +261,7 @@ fn run(path: Path, ops: Vec<Op>, seed: u64) {
         device,
     } = scene;
     browser.heal();
-    // For those who only want what is new.
+    // Subscribers that start with new publications would otherwise have nothing to check.
     for to in TOPICS {
         let request = PublishRequest::new(topic(to), Json(json!({ "done": 1 })));
         browser.publish(request).expect("the topic is open");
@@ -271,7 +271,7 @@ fn run(path: Path, ops: Vec<Op>, seed: u64) {
     assert!(browser.records.iter().all(|record| record.resets() == 0));
     for Constant { record, tops } in constant {
         let record = &browser.records[record];
-        // Whoever loses the leader just as it is confirmed, and has been told of nothing, is told of everything.
+        // A subscriber that loses the leader right after its confirmation, and got nothing yet, gets everything.
         check(&browser.truth, record, &tops, !record.pattern.is_exact());
     }
     device.check(&browser.records);
