@@ -1,5 +1,5 @@
-//! Subscribers who are no devices, beside a device that has dealt with everything: neither is told what it was told or has dealt with, whoever of
-//! them comes and goes meanwhile.
+//! Subscribers that are no devices, beside a device that has processed everything. None of them gets a publication twice, and
+//! the device gets none that it has processed, whichever of them come and go meanwhile.
 
 use serde_json::{Value, json};
 use tidegate_core::flow::Flow;

@@ -145,7 +145,8 @@ fn an_end_that_tells_of_nothing_is_asked_about_once() {
     assert_eq!(sent(events), []);
 }
 
-/// A client that has seen `job:1` up to here and goes back to before it for somebody who has joined; the server has confirmed that.
+/// A client that has seen `job:1` up to this position and rewinds to before it for a subscriber that has joined. The server
+/// has confirmed that.
 fn gone_back(seen: Position) -> Bench {
     let mut bench = Bench::wanted();
     bench.subscribe("job:*", Start::Latest);

@@ -205,7 +205,7 @@ fn any_flow() -> impl Strategy<Value = Flow> {
 }
 
 proptest! {
-    /// Whoever comes, goes and changes its pace: the server is asked for nothing that loses more than somebody here allows.
+    /// Subscribers come, go and change their pace. The client never requests a policy that loses more than any of them allows.
     #[test]
     fn nobody_loses_more_than_it_allows(
         steps in proptest::collection::vec((any_flow(), any_slow(), 0..8_usize), 1..12),

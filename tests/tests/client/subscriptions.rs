@@ -102,7 +102,8 @@ fn what_was_seen_is_not_seen_again_whatever_the_server_sends() {
     assert_eq!(offsets(&bench.events()), [1], "another epoch begins anew");
 }
 
-/// It may come by the next connection, or be gone by then, too: who asks for what comes after a position is told so.
+/// The latest value may come over the next connection, or be lost by then, too. So the client asks for what follows the
+/// position before it, to learn of such a loss.
 #[test]
 fn after_a_reset_the_topics_latest_value_is_still_to_come() {
     let mut bench = Bench::subscribed();

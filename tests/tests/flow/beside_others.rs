@@ -184,8 +184,8 @@ proptest! {
         }
     }
 
-    /// Whoever collects is given every publication, once and in order, within what is promised. A full batch opens a window
-    /// amid one of the uplink's, of which half may be waited for, then.
+    /// A subscriber that collects gets every publication, once and in order, within the promised time. A full batch opens a
+    /// window in the middle of one of the uplink's, so it may have to wait for the second half of that one, too.
     #[test]
     fn collections_of_one_topic_are_complete_and_late_by_no_more_than_is_promised(
         flows in prop::collection::vec((any_window(), 1..40_u32).prop_map(|(every, max)| collect(every, max)), 2..4),

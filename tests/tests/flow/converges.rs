@@ -1,6 +1,6 @@
-//! Whatever mix of pace, conflation, deltas, lost connections and newcomers, durable ones among them: nobody ends up with a stale value,
-//! what is handed on as it is was published so, sums are complete, merged patches give what the patches give, and a device is told of
-//! everything.
+//! Any mix of paces, conflation, deltas, lost connections and newcomers, some of them durable: no subscriber ends up with a
+//! stale value, publications that are not conflated arrive as they were published, sums are complete, merged patches have
+//! the effect of the single ones, and devices get everything.
 
 use std::sync::Arc;
 

@@ -135,7 +135,7 @@ impl Model for Nodes {
             }
             Choice::Lose(node) => _ = self.ways[node].pop_front(),
         }
-        // Nobody holds for present who is not among those who were, and each holds its own for what they are.
+        // No node shows a presence that never was, and each shows its own as they are.
         for node in 0..2 {
             let present = self.present(node);
             let own = present

@@ -1,5 +1,5 @@
 //! A subscriber that resumes against a history of two publications: every sequence of publishing, ending, breaking and
-//! waiting, up to a length. Whatever the sequence, nothing comes twice, and what is lost is told.
+//! waiting, up to a length. Whatever the sequence, nothing comes twice, and every loss is reported.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::hub::ServerConfig;

@@ -36,7 +36,7 @@ fn who_is_in_the_process_is_present_and_watches_as_clients_do() {
     wire.server.handle_unwatch(watcher, &topic("room:1"));
     tracked(&mut wire, ada, 2);
     assert_eq!(wire.receive(watcher), Vec::<Value>::new());
-    // Whoever has gone is not present any more.
+    // A session that has gone is not present any more.
     wire.server.handle_closed(wire.now, ada);
     tracked(&mut wire, ada, 3);
     assert_eq!(present(&wire, "room:1"), []);

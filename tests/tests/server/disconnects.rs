@@ -19,7 +19,7 @@ pub(crate) fn ada() -> Grant {
     grant("ada", &["**"], &["**"])
 }
 
-/// Ends the connections of a user, which is told to others by this server.
+/// Ends the connections of a user; this server announces it to the others.
 pub(crate) fn disconnect(wire: &mut Wire, id: u64, user: &str) -> usize {
     wire.server
         .handle_disconnect(wire.now, id, &user.into(), true)
@@ -312,8 +312,8 @@ fn so_many_are_remembered_and_told_in_messages_of_bounded_size() {
 }
 
 proptest! {
-    /// However disconnects are delayed, lost and repeated: whoever was connected when one was asked for, at whichever server, is ended
-    /// once both servers have been linked anew, and whoever has come since the last is not.
+    /// Disconnects may be delayed, lost and repeated. Every connection that was open at either server when one was requested is
+    /// ended by the time that both servers have been linked again, and no connection opened since the last one is.
     #[test]
     fn in_the_end_only_those_are_connected_who_have_come_since(
         steps in prop::collection::vec((0..2_usize, 0..4_u8, 1..5_000_u64, any::<bool>()), 1..30),

@@ -133,7 +133,7 @@ fn a_client_whose_server_goes_before_its_time_waits_for_it_all_the_same() {
     assert!(waited.iter().all(|waited| *waited <= secs(60)));
 }
 
-/// When the clients of a server leave, and its event streams are closed, after it was told to drain.
+/// When the clients of a draining server leave, and when its event streams are closed.
 fn departures(seed: u64, clients: usize, streams: usize) -> (Vec<Duration>, Vec<Duration>) {
     let mut wire = Wire::new(ServerConfig::new(seed));
     let ids: Vec<ConnectionId> = (0..clients).map(|_| wire.welcomed()).collect();

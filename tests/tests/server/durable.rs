@@ -73,8 +73,8 @@ proptest! {
         prop_assert_eq!(world.device.deliveries, 0, "what was dealt with came back");
     }
 
-    /// A topic that a device has never heard of is given from its beginning; where it has begun anew since, or keeps less, a loss
-    /// is told, once: what was before is gone.
+    /// A device gets an unknown topic from its beginning. If the topic has begun a new epoch since, or keeps less, the device
+    /// gets one reset, because what was before is gone.
     #[test]
     fn what_began_and_ended_in_absence_is_given_or_told_as_lost(
         others_ends in 0..3_usize,
@@ -107,7 +107,7 @@ proptest! {
         prop_assert_eq!((world.device.resets, world.device.deliveries), (0, 0));
     }
 
-    /// Where topics keep less than a device misses, it is told so, and gets all that they keep.
+    /// If topics keep less than a device misses, it gets a reset, and then everything that they keep.
     #[test]
     fn what_is_not_kept_is_told(missed in 0..40_u64, kept in 1..20_usize) {
         let mut world = World::new("user:7", kept);

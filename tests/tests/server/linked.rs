@@ -117,7 +117,7 @@ impl Linked {
         self.settle();
     }
 
-    /// Somebody publishes so many.
+    /// Another server publishes this many times.
     pub(crate) fn publish(&mut self, to: &str, count: u64) {
         for number in 1..=count {
             self.publish_request(&PublishRequest::new(topic(to), report(number)));

@@ -72,7 +72,8 @@ fn neither_opens_a_session_or_keeps_one_that_drains() {
 }
 
 proptest! {
-    /// However the bytes come: a connection lives until as many as count have not come for the time that whoever is silent has.
+    /// However the bytes are split: a connection is closed only if too few bytes to count as a sign of life arrived within the
+    /// timeout of a silent client.
     #[test]
     fn parts_count_by_their_sum(
         parts in prop::collection::vec((1_u64..30_000, 0..PART_BYTES_MIN * 2), 1..60),

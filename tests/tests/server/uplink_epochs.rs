@@ -1,5 +1,5 @@
-//! Topics that end and begin anew while a server hears nothing: who was there before is told of what it missed, and of
-//! nothing else.
+//! Topics that end and begin again while a server's link is down: its subscribers get what they missed, or a reset for what
+//! is lost, and nothing else.
 
 use tidegate_core::flow::Flow;
 use tidegate_core::lifecycle::EndReason;
@@ -20,7 +20,7 @@ fn ended() -> (World, usize, tidegate_core::hub::ConnectionId) {
     (world, server, watcher)
 }
 
-/// Somebody writes to the backend: the topic begins anew, if it has ended, and ends.
+/// Another server publishes: the topic begins again, if it has ended, and ends.
 fn finish(world: &mut World) {
     for end in [None, Some(EndReason::Complete)] {
         let mut request = PublishRequest::new(topic("job:1"), Json::from(1));
@@ -30,7 +30,7 @@ fn finish(world: &mut World) {
     }
 }
 
-/// The server has no link for a while, in which this happens.
+/// The server has no link while this happens.
 fn meanwhile(world: &mut World, server: usize, happens: impl FnOnce(&mut World)) {
     world.servers[server].link.is_reachable = false;
     world.cut(server, true);
@@ -40,7 +40,7 @@ fn meanwhile(world: &mut World, server: usize, happens: impl FnOnce(&mut World))
     world.run_for(secs(30));
 }
 
-/// How often the subscriber was told of a publication, and of a loss.
+/// How many publications and how many losses the subscriber got.
 fn told(world: &World, server: usize, watcher: tidegate_core::hub::ConnectionId) -> (usize, usize) {
     let told = &world.told(server, watcher, "job:*").told;
     let count = |kind: &str| told.iter().filter(|text| text.starts_with(kind)).count();

@@ -26,7 +26,7 @@ fn it_ends_when_all_that_it_has_waited_for_has_ended() {
     linked.end("job:2");
     assert_eq!(linked.closes, [(id, CloseReason::Ended)]);
     linked.frames(id);
-    // Whoever has ended is told nothing more.
+    // A connection that has ended gets nothing more.
     linked.lose();
     assert_eq!(kinds(&linked.frames(id)), [""; 0]);
 }

@@ -349,8 +349,8 @@ fn take_step(device: &mut Device, published: &mut u64, step: Step) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whichever tabs open, close, hang and die, whatever each has dealt with and in whatever order: everything is dealt with by
-    /// one of them, no tab is told anything twice, and nothing comes to who opens after that.
+    /// Tabs open, close, hang and die, and process what they get in any order. One of them processes each publication, no tab
+    /// gets one twice, and a tab that opens after that gets nothing.
     #[test]
     fn everything_is_dealt_with_by_some_tab(
         path in prop::sample::select(Path::ALL.to_vec()),

@@ -1,4 +1,5 @@
-//! A tab that goes back for somebody who joins, while the connection is lost: nothing is void by that, and what it asked for comes by the next one.
+//! A tab's connection is lost while it rewinds for a subscriber that joins. What was requested comes over the next
+//! connection, and nothing is lost.
 
 use tidegate_core::flow::{Conflate, Flow};
 use tidegate_core::hub::Due;
@@ -17,7 +18,7 @@ struct Scene {
     now: Instant,
     link: u32,
     pings: usize,
-    /// What subscribers were told: the offset of a publication, or nothing of a loss.
+    /// What subscribers got: the offset of a publication, or `None` for a loss.
     told: Vec<(u32, Option<u64>)>,
 }
 
@@ -103,7 +104,8 @@ impl Scene {
     }
 }
 
-/// One who adds up has seen the third, somebody has joined, and the connection is lost while it comes again for it.
+/// A subscriber that sums has seen the third publication, another one has joined, and the connection is lost while the
+/// publications are repeated for it.
 fn lost_while_it_comes_again() -> Scene {
     let mut scene = Scene {
         hub: TabHub::new(config()),

@@ -338,7 +338,7 @@ fn later_term() -> Term {
     }
 }
 
-/// A leader that has slept through its successor's election goes on talking until it is told.
+/// A leader that has slept through its successor's election goes on sending until it hears of the successor.
 #[test]
 fn what_an_earlier_leader_says_is_no_sign_of_life_and_reaches_no_subscriber() {
     let publication = Arc::new(Publication {

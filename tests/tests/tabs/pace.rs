@@ -172,7 +172,7 @@ fn a_counter_that_tabs_add_up_comes_at_its_pace_and_one_by_one_only_while_they_d
         // At 0 and 1 s.
         assert_eq!(alone.publications, 2, "{way:?}: {alone:?}");
 
-        // Somebody joins: all that others have is sent once more, and then sums again.
+        // For a newcomer, everything that the others have is sent once more, and then sums again.
         let page = browser.open();
         let joined = browser.subscribe(page, "job:1", sums(1));
         browser.run_for(secs(2));

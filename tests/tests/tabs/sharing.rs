@@ -69,7 +69,7 @@ fn each_tab_is_paced_for_itself_and_the_server_is_asked_for_the_finest() {
     assert!(sent <= 10, "{sent} publications for a throttle of 1 s");
     browser.check_converged();
 
-    // Somebody comes who wants all of them: from here on, nothing is missing.
+    // This subscriber wants every publication: from here on, none is missing.
     let record = browser.subscribe(slower, "job:*", Flow::IMMEDIATE);
     let third = browser.open();
     let lossless = browser.subscribe(third, "job:1", Flow::IMMEDIATE);
