@@ -37,8 +37,8 @@ pub struct UplinkConfig {
     pub backoff_base: Duration,
     /// The longest wait before the link is reopened.
     pub backoff_max: Duration,
-    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long. What a [`Lookup`] asks
-    /// for may take as long as other calls do, and is given up then: probes tell whether the link stands.
+    /// How long a call may take before the link is considered lost. [`UplinkCall::List`] may take six times as long. The calls
+    /// for a [`Lookup`] have the same limits, but are only given up when they reach them: probes check the link meanwhile.
     pub call_timeout: Duration,
     /// How often the link is checked.
     pub probe_every: Duration,
@@ -97,8 +97,8 @@ impl UplinkConfig {
     }
 }
 
-/// How many times as long as other calls a listing may take: it grows with the number of topics, and while it goes on, probes tell whether
-/// the link stands.
+/// How many times as long as other calls a listing may take. It takes longer the more topics there are; meanwhile, probes
+/// check the link.
 const LISTING_FACTOR: u32 = 6;
 
 impl UplinkConfig {
@@ -172,8 +172,8 @@ pub enum UplinkFailure {
     Lost,
     /// There is no room for more publications. The link is still open.
     Full,
-    /// Something that was to be stored is not accepted because of its content, and won't be accepted later; or this is a question that
-    /// the backend does not answer. The link is still open, and nothing of the call was done.
+    /// The backend won't store this content, now or later, or it does not answer this question. The link is still open, and
+    /// nothing of the call was done.
     Refused,
 }
 

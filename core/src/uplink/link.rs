@@ -27,8 +27,8 @@ pub(crate) enum PendingCall {
 }
 
 impl PendingCall {
-    /// How long a call may take before the link is considered lost; `None` for no limit. Any client may request a lookup, and it
-    /// may take long: it is given up by itself, so that others don't lose the link because of it.
+    /// How long a call may take before the link is considered lost; `None` for no limit. Lookups have none: any client may
+    /// request one that takes long, and that must not cost all others the link. They are given up one by one instead.
     fn timeout(&self, config: &UplinkConfig) -> Option<Duration> {
         match self {
             Self::Lookup => None,

@@ -18,8 +18,8 @@ pub type Found<P> = Arc<[Excerpt<P>]>;
 /// The lookups of one hub. Each request has a ticket, with which the result is returned.
 #[derive(Debug)]
 pub(crate) struct Lookups<P> {
-    /// The deadlines and tickets of the waiting requests, by number, which is also the order of their deadlines: all may wait equally
-    /// long.
+    /// The deadlines and tickets of the waiting requests, by number. That is also the order of the deadlines, because all may
+    /// wait equally long.
     requests: BTreeMap<u64, (Instant, u64)>,
     last_request: u64,
     /// The lookups to make, in order, and the requests that wait for each. Listings have a queue of their own: they
