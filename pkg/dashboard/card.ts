@@ -39,14 +39,14 @@ export class Card {
     this.element.dataset['status'] = job.status;
     this.element.classList.toggle('unmeasured', shown === undefined && job.status === 'RUNNING');
     this.element.style.setProperty('--fill', String(job.progress ?? (job.status === 'RUNNING' ? 0 : 1)));
-    setText(this.#parts.name, job.name);
+    setText(this.#parts.name, job.name, true);
     this.#parts.name.title = job.name === job.topic ? job.topic : `${job.name} (${job.topic})`;
     setText(this.#parts.state, STATE_WORDS[job.status]);
     setText(this.#parts.percent, shown === undefined ? '' : `${shown}%`);
     const { amount, rate } = factsOf(job);
     setText(this.#parts.amount, amount);
     setText(this.#parts.rate, rate);
-    setText(this.#parts.message, job.message);
+    setText(this.#parts.message, job.message, true);
     this.#parts.message.title = job.message;
     this.#showBar(job, shown);
     this.showTime(job, now);
@@ -85,8 +85,13 @@ function factsOf({ work, done, total, unit, rate }: Job): { amount: string; rate
   };
 }
 
-function setText(element: HTMLElement, text: string): void {
+/** Shows a text. Those of jobs are in a language of their own, which may have another direction. */
+function setText(element: HTMLElement, text: string, isOfJob = false): void {
   if (element.textContent !== text) {
     element.textContent = text;
+    if (isOfJob) {
+      // Chromium looks for the direction when this is set, but not when an empty element gets its first text.
+      element.dir = 'auto';
+    }
   }
 }

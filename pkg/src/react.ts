@@ -84,8 +84,9 @@ export interface UseTopicsOptions<T = unknown> extends UseSubscriptionOptions<T>
  * `throttle` or `debounce` allow, and when the status changes.
  *
  * With wildcards, this is the newest update of any matching topic; {@link useTopics} has one for each. Errors appear as
- * the status `failed`, not as exceptions. Without `tide`, the connection of the nearest {@link TideProvider} is used;
- * if `tide` or the pattern is `null`, the status stays `waiting`.
+ * the status `failed`, not as exceptions. Once the server has forgotten the topic, the status is `waiting` again, unless
+ * the topic has ended. Without `tide`, the connection of the nearest {@link TideProvider} is used; if `tide` or the
+ * pattern is `null`, the status stays `waiting`.
  *
  * @throws {@link TidegateError} with code `bad_option`, if there is neither a `tide` nor a provider.
  */

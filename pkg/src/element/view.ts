@@ -24,9 +24,6 @@ export class View {
       HTMLElement
     >;
     this.#parts = parts;
-    // The texts of jobs are in a language of their own, which may have another direction.
-    parts.label.dir = 'auto';
-    parts.message.dir = 'auto';
     this.#bar = part('div', 'bar', this.#fill);
     this.#bar.setAttribute('role', 'progressbar');
     this.#bar.setAttribute('aria-valuemin', '0');
@@ -59,7 +56,7 @@ export class View {
     const { state, job, label, message, words } = shown;
     const parts = this.#parts;
     const texts = textsOf(shown);
-    setText(parts.label, label);
+    setText(parts.label, label, true);
     parts.label.title = label;
     setText(parts.state, words[state]);
     setText(parts.percent, texts.percent);
@@ -67,7 +64,7 @@ export class View {
     setText(parts.active, texts.active);
     setText(parts.rate, texts.rate);
     setText(parts.time, texts.time);
-    setText(parts.message, message);
+    setText(parts.message, message, true);
     parts.message.title = message;
     this.#facts.classList.toggle('many', job?.work !== undefined);
     this.#showBar(shown, texts);
@@ -101,8 +98,13 @@ export class View {
   }
 }
 
-function setText(element: HTMLElement, text: string): void {
+/** Shows a text. Those of jobs are in a language of their own, which may have another direction. */
+function setText(element: HTMLElement, text: string, isOfJob = false): void {
   if (element.textContent !== text) {
     element.textContent = text;
+    if (isOfJob) {
+      // Chromium looks for the direction when this is set, but not when an empty element gets its first text.
+      element.dir = 'auto';
+    }
   }
 }

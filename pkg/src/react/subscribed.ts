@@ -66,7 +66,7 @@ export abstract class Subscribed<T, State> extends Lingering<State> {
   protected abstract end(reason: EndReason, pattern: string): void;
   protected abstract fail(error: TidegateError, pattern: string): void;
   /** The server has forgotten a topic. */
-  protected forget(_topic: string): void {}
+  protected abstract forget(topic: string): void;
   /** Clears a failure, if there is one: the state before it is restored. */
   protected abstract recover(): void;
   /** The connection was lost, or is back. */

@@ -8,7 +8,7 @@ import { type Pace, type Source, Subscribed } from './subscribed.js';
 
 /** The state of a topic, for a component. It is the same object until something changes. */
 export type TopicState<T = unknown> =
-  /** Nothing has arrived yet. `data` is `initial`. */
+  /** Nothing has arrived yet, or the server has forgotten the topic that was shown. `data` is `initial`. */
   | {
       readonly status: 'waiting';
       readonly data: T | undefined;
@@ -93,6 +93,7 @@ export function freshened<T>(state: TopicState<T>, status: 'live' | 'stale'): To
  * @internal
  */
 export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
+  readonly #first: TopicState<T>;
   #known: TopicState<T>;
 
   constructor(
@@ -103,6 +104,7 @@ export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
   ) {
     const first = waiting(source.initial);
     super(from, pattern, source, pace, first);
+    this.#first = first;
     this.#known = first;
   }
 
@@ -117,6 +119,15 @@ export class TopicStore<T> extends Subscribed<T, TopicState<T>> {
 
   protected override take(update: Update<T>): void {
     this.#know(known(this.freshness(), update), update.end !== undefined);
+  }
+
+  /** Shows nothing of the topic, unless it has ended. */
+  protected override forget(topic: string): void {
+    const { status, update } = this.#known;
+    const hasEnded = status === 'ended' || update?.end !== undefined;
+    if (!hasEnded && update?.topic === topic) {
+      this.#know(this.#first);
+    }
   }
 
   protected override end(reason: EndReason): void {

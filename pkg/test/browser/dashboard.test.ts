@@ -234,3 +234,22 @@ test('at four times its size the page is as wide as the window', LIMIT, async (t
   await mkdir(results, { recursive: true });
   await page.screenshot({ path: join(results, 'dashboard-zoomed.png') });
 });
+
+test('names and messages are shown in the direction of their language', LIMIT, async (t) => {
+  const server = await startServer(t);
+  await publish(server, 'job:ירושלים', { status: 'RUNNING', progress: 0.5, message: 'טוען קבצים (3)' });
+  await publish(server, 'job:berlin', { status: 'RUNNING', progress: 0.5, message: 'loading' });
+  const page = await (await startBrowser(t)).newPage();
+  await page.goto(server);
+  for (const [name, direction] of [
+    ['ירושלים', 'rtl'],
+    ['berlin', 'ltr'],
+  ] as const) {
+    const job = page.locator('#running li').filter({ hasText: name });
+    await job.waitFor();
+    for (const part of ['.name', '.message']) {
+      const shown = await job.locator(part).evaluate((element) => getComputedStyle(element).direction);
+      assert.equal(shown, direction, `${part} of ${name}`);
+    }
+  }
+});

@@ -8,6 +8,7 @@ import { renderToString } from 'react-dom/server';
 import { connect, createHub, type Hub, type Tide, type TidegateError } from 'tidegate';
 import { TideProvider, type TopicStates, useTopics } from 'tidegate/react';
 
+import { TopicStore } from '../../dist/react/topic-store.js';
 import { TopicsStore } from '../../dist/react/topics-store.js';
 import { FakeSocket } from '../support/fake-socket.js';
 import { VirtualHost } from '../support/virtual-host.js';
@@ -145,6 +146,30 @@ test('what a server that was started anew knows no more is gone, but for what ha
   host.advance(FRAME_MS);
   await host.settle();
   assert.deepEqual(inWords(store.state()), ['job:2 ended 2 complete', 'job:3 live 3']);
+  tide.close();
+});
+
+test('one topic that such a server knows no more waits again, but not if it has ended', async () => {
+  const { host, tide } = await setUp();
+  const waits = new TopicStore<number>(tide, 'job:*', { initial: 0 }, AT_ONCE);
+  waits.subscribe(() => {});
+  const reset = { type: 'reset', epoch: 0, offset: 0, via: 'job:*' };
+  const states: string[] = [];
+  for (const frames of [
+    [subscribed, pub('job:1', 1)],
+    [{ ...reset, topic: 'job:2' }],
+    [{ ...reset, topic: 'job:1', epoch: 8, offset: 5 }],
+    [{ ...reset, topic: 'job:1' }],
+    [pub('job:1', 2, { epoch: 9, offset: 1, end: 'complete' })],
+    [{ ...reset, topic: 'job:1' }],
+  ]) {
+    FakeSocket.last.receive(...frames);
+    await host.settle();
+    const { status, data } = waits.state();
+    states.push(`${status} ${data}`);
+  }
+  // With wildcards, a topic that has ended does not end the subscription.
+  assert.deepEqual(states, ['live 1', 'live 1', 'live 1', 'waiting 0', 'live 2', 'live 2']);
   tide.close();
 });
 
