@@ -40,16 +40,16 @@ const PARTS_PER_SHARD: usize = 16;
 ///
 /// let here = Memory::new(Keep::default());
 /// let there = here.share();
-/// let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+/// let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
 /// here.open(Feed::new(|_| ())).await?;
-/// there.open(Feed::new(move |event| _ = heard.send(event))).await?;
+/// there.open(Feed::new(move |event| _ = sender.send(event))).await?;
 /// there.follow(&[Pattern::new("job:*")?]).await?;
 ///
 /// let job = Topic::new("job:42")?;
 /// let request = PublishRequest::new(job.clone(), Json::from_text("0.5")?);
 /// let positions = here.publish(&[request]).await?;
-/// let Some(FeedEvent::Publication(publication)) = hears.recv().await else {
-///     panic!("what is followed is heard");
+/// let Some(FeedEvent::Publication(publication)) = receiver.recv().await else {
+///     panic!("a followed topic is announced");
 /// };
 /// assert_eq!(positions, [Ok(publication.position)]);
 /// assert_eq!(there.read(&job, None).await?.publications, [publication]);

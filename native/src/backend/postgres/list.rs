@@ -28,7 +28,7 @@ pub(super) async fn list(
     list_page(link, &Page::all(pattern.clone())).await
 }
 
-/// The latest publications of one page of them.
+/// The latest publications of one page of the topics that match.
 pub(super) async fn list_page(
     link: &Link,
     page: &Page,
@@ -85,7 +85,7 @@ async fn rows_after(
     link.query(&link.statements().list, &parameters).await
 }
 
-/// What a row tells, if it tells of a topic.
+/// The excerpt of the topic in a row; `None`, and a warning, if that is not the name of a topic.
 fn excerpt(link: &Link, row: &Row) -> Option<Excerpt<Json>> {
     let channel: &str = row.get(0);
     let topic = match Topic::new(channel) {

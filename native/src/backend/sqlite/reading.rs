@@ -88,7 +88,7 @@ impl Store {
         Ok(excerpt(topic, position, publications))
     }
 
-    /// The latest publication of the topics of a page. The index of names leads to the first, and nothing behind the last is read.
+    /// The latest publication of the topics of a page. The index of names is read from the first of them to the last, and no further.
     pub(super) fn list(&mut self, page: &Page) -> Result<Vec<Excerpt<Json>>, rusqlite::Error> {
         let pattern = &page.pattern;
         let snapshot = self.connection.transaction()?;
@@ -179,7 +179,7 @@ impl Store {
     }
 }
 
-/// What a row of topics is to a page.
+/// How a row of the table of topics counts for a page.
 enum Listed {
     Topic(Excerpt<Json>),
     Other,
