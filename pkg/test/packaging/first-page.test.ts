@@ -34,18 +34,13 @@ async function openPage(t: TestContext, url: string): Promise<{ page: Page; prob
   return { page, problems };
 }
 
-test('with Vite and React', LIMIT, async (t) => {
-  const server = await startServer(t);
-  const root = join(await installPacked(t), 'first-page');
+/** Starts Vite's server for developing on these files. Returns its address. */
+async function develop(
+  t: TestContext,
+  root: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
   await mkdir(root);
-  const files = {
-    'index.html':
-      '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/main.tsx"></script>',
-    'main.tsx': await example('tsx', 'createRoot'),
-    'vite.config.ts': (await example('ts', 'defineConfig')).replace(README_SERVER, server),
-    // As in Vite's own template for React.
-    'tsconfig.json': '{ "compilerOptions": { "jsx": "react-jsx" } }',
-  };
   for (const [name, text] of Object.entries(files)) {
     await writeFile(join(root, name), text);
   }
@@ -60,13 +55,55 @@ test('with Vite and React', LIMIT, async (t) => {
   });
   t.after(() => developing.close());
   await developing.listen();
+  return `http://127.0.0.1:${port}/`;
+}
+
+test('with Vite and React', LIMIT, async (t) => {
+  const server = await startServer(t);
+  const root = join(await installPacked(t), 'first-page');
+  const files = {
+    'index.html':
+      '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/main.tsx"></script>',
+    'main.tsx': await example('tsx', 'createRoot'),
+    'vite.config.ts': (await example('ts', 'defineConfig')).replace(README_SERVER, server),
+    // As in Vite's own template for React.
+    'tsconfig.json': '{ "compilerOptions": { "jsx": "react-jsx" } }',
+  };
+  const url = await develop(t, root, files);
   await publish(server, 'job:42', { progress: 0.5 });
-  const { page, problems } = await openPage(t, `http://127.0.0.1:${port}/`);
+  const { page, problems } = await openPage(t, url);
   await page.locator('progress[value="0.5"][title="live"]').waitFor();
   await publish(server, 'job:42', { progress: 1 }, { end: 'complete' });
   await page.locator('progress[value="1"][title="ended"]').waitFor();
   assert.deepEqual(problems, []);
 });
+
+test(
+  'with Vite, a module that was edited closes the connection of its previous version',
+  LIMIT,
+  async (t) => {
+    const server = await startServer(t);
+    const root = join(await installPacked(t), 'first-page');
+    const tide = await example('js', 'import.meta.hot');
+    const url = await develop(t, root, {
+      'index.html':
+        '<!doctype html><link rel="icon" href="data:,"><ul></ul><script type="module" src="/main.js"></script>',
+      'tide.js': `import { connect } from 'tidegate';\n${tide}`,
+      'main.js': `import { tide } from './tide.js';
+      const shown = document.querySelector('ul').appendChild(document.createElement('li'));
+      tide.on('state', ({ status }) => { shown.textContent = status; });
+      tide.subscribe('job:42', () => {});
+      import.meta.hot.accept();`,
+      'vite.config.ts': (await example('ts', 'defineConfig')).replace(README_SERVER, server),
+    });
+    const { page, problems } = await openPage(t, url);
+    await page.locator('li:text-is("connected")').waitFor();
+    await writeFile(join(root, 'tide.js'), `import { connect } from 'tidegate';\n${tide}// edited\n`);
+    await page.locator('li:text-is("closed") + li:text-is("connected")').waitFor();
+    assert.equal(await page.locator('li').count(), 2);
+    assert.deepEqual(problems, []);
+  },
+);
 
 test('without a bundler', LIMIT, async (t) => {
   const installed = await installPacked(t);
