@@ -213,12 +213,17 @@ impl<P: Payload + Clone> Client<P> {
     pub(super) fn resume(&mut self, pattern: &Pattern) {
         if let Some(subscription) = self.subscriptions.get_mut(pattern) {
             let request = subscription.request(pattern);
-            self.leave(pattern);
-            self.send(ClientFrame::Unsubscribe {
-                pattern: pattern.clone(),
-            });
-            self.send(request);
+            self.replace(pattern, request);
         }
+    }
+
+    /// Ends a subscription at the server, and requests it anew.
+    pub(super) fn replace(&mut self, pattern: &Pattern, request: ClientFrame<P>) {
+        self.leave(pattern);
+        self.send(ClientFrame::Unsubscribe {
+            pattern: pattern.clone(),
+        });
+        self.send(request);
     }
 
     fn handle_batch(&mut self, mut items: Vec<Arc<Publication<P>>>, via: Option<Pattern>) {

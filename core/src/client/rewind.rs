@@ -6,6 +6,10 @@
 //! own positions, and distinguishes repeated publications from new ones. If the server no longer keeps what a newcomer
 //! missed, that newcomer starts from what was last seen instead, so that the others needn't be told of a loss.
 //!
+//! A server may not have been sent yet what a client has seen elsewhere, and one that is asked for less than that can't
+//! know it. So if something doesn't come again, the client asks from where it was seen: the server then looks for it
+//! before it answers. After that, the client goes back once more, and what still doesn't come is lost.
+//!
 //! What the server holds back for the others must not be lost, as the history may be shorter. So the owner first asks
 //! for every publication at once, and the client unsubscribes only when the server has answered a ping sent after that:
 //! by then, everything that was held back has arrived. A second ping tells when everything repeated has arrived.
@@ -20,6 +24,8 @@
 //!   Flattening ────────────────▶ Asked ────────────────▶ Repeating ───────────────▶ over, or to the cursor
 //!       │  lost, and confirmed     ▲ ▲  lost, another one joins │
 //!       └──────────────────────────┘ └──────────────────────────┘
+//!                                    │  confirmed               │ ping answered, but not all came
+//!                                    └──────── Checking ◀───────┘
 //!
 //!                 confirmed                  confirmed               ping answered
 //!   Flattening ────────────────▶ Asked ────────────────▶ Repeating ───────────────▶ over
@@ -27,6 +33,7 @@
 //!       └──────────────────────────┴───────────────────────┘          to the cursor
 //! ```
 
+mod check;
 mod starts;
 
 use super::{Client, ClientEvent, State, Subscription};
@@ -47,6 +54,8 @@ pub(super) struct Rewind {
     pub(super) to_cursor: bool,
     /// Whether a newcomer has joined meanwhile, for which it has to go back afterwards.
     is_wanted: bool,
+    /// The link over which the server last looked for what it had not been sent.
+    checked: Option<u32>,
     /// The starts of the newcomers that gave positions.
     starts: Starts,
 }
@@ -61,6 +70,8 @@ enum Stage {
     /// Seen publications arrive again until this ping is answered. Without a ping, the server has lost its link to the
     /// backend, and has not sent everything, or knows less than a newcomer; the ping is sent once the link is back.
     Repeating { ping: Option<u32> },
+    /// Not everything came again. The subscription was requested from what was seen, so that the server looks for it.
+    Checking,
 }
 
 impl Rewind {
@@ -69,6 +80,7 @@ impl Rewind {
             stage: Stage::Flattening { ping: None },
             to_cursor,
             is_wanted: false,
+            checked: None,
             starts: Starts::default(),
         }
     }
@@ -92,6 +104,9 @@ impl Rewind {
     ) -> Option<Position> {
         if self.to_cursor {
             return seen;
+        }
+        if self.stage == Stage::Checking {
+            return seen.map(|seen| self.starts.furthest(topic, seen));
         }
         self.starts.after(pattern, topic, seen)
     }
@@ -120,7 +135,7 @@ impl Rewind {
     fn waits_for(&self, pong: u32) -> bool {
         match self.stage {
             Stage::Flattening { ping } | Stage::Repeating { ping } => ping == Some(pong),
-            Stage::Asked => false,
+            Stage::Asked | Stage::Checking => false,
         }
     }
 }
@@ -165,7 +180,8 @@ impl<P: Payload + Clone> Client<P> {
             _ if is_first => self.ask_for_cursor(pattern),
             Stage::Repeating { .. } if to_cursor => self.ask_for_cursor(pattern),
             Stage::Asked if to_cursor && is_other => self.ask_again(pattern),
-            Stage::Flattening { .. } | Stage::Asked | Stage::Repeating { .. } => {}
+            Stage::Flattening { .. } | Stage::Asked | Stage::Repeating { .. } | Stage::Checking => {
+            }
         }
     }
 
@@ -254,49 +270,32 @@ impl<P: Payload + Clone> Client<P> {
 
     /// The ping that a subscription waits for was answered.
     fn handle_answered(&mut self, pattern: &Pattern) {
-        let is_stale = matches!(&self.state, State::Open(open) if open.is_stale);
+        let State::Open(open) = self.state else {
+            return;
+        };
         let Some(subscription) = self.subscriptions.get_mut(pattern) else {
             return;
         };
         let is_live = subscription.is_live();
-        let is_overdue =
-            is_stale && (subscription.awaits_repeats() || subscription.is_behind_joining());
+        let is_behind = subscription.awaits_repeats() || subscription.is_behind_joining();
         let Some(rewind) = &mut subscription.rewind else {
             return;
         };
         match rewind.stage {
-            Stage::Repeating { .. } if is_overdue && !rewind.to_cursor => {
+            Stage::Repeating { .. } if is_behind && !rewind.to_cursor && open.is_stale => {
                 rewind.stage = Stage::Repeating { ping: None };
+            }
+            Stage::Repeating { .. }
+                if is_behind && !rewind.to_cursor && rewind.checked != Some(open.link) =>
+            {
+                self.ask_as_seen(pattern);
             }
             Stage::Flattening { .. } if is_live => self.ask_again(pattern),
             // Its first confirmation has yet to arrive.
             Stage::Flattening { .. } => rewind.stage = Stage::Flattening { ping: None },
             Stage::Repeating { .. } if rewind.to_cursor => self.finish(pattern),
             Stage::Repeating { .. } => self.ask_for_cursor(pattern),
-            Stage::Asked => {}
-        }
-    }
-
-    /// The server has its link back, and has sent what it had missed: whatever has not been repeated by now never will
-    /// be.
-    pub(super) fn repeat_overdue(&mut self) {
-        let is_overdue = |(_, subscription): &(&Pattern, &Subscription<P>)| {
-            let stage = subscription.rewind.as_ref().map(|rewind| rewind.stage);
-            stage == Some(Stage::Repeating { ping: None })
-        };
-        loop {
-            let overdue = self.subscriptions.iter().find(is_overdue);
-            let Some(pattern) = overdue.map(|(pattern, _)| pattern.clone()) else {
-                return;
-            };
-            let Some(ping) = self.ping() else {
-                return;
-            };
-            if let Some(subscription) = self.subscriptions.get_mut(&pattern)
-                && let Some(rewind) = &mut subscription.rewind
-            {
-                rewind.stage = Stage::Repeating { ping: Some(ping) };
-            }
+            Stage::Asked | Stage::Checking => {}
         }
     }
 
@@ -345,6 +344,7 @@ impl<P: Payload + Clone> Client<P> {
                 self.flatten(pattern);
             }
             Stage::Asked => self.repeat(pattern),
+            Stage::Checking => self.handle_checked(pattern),
             Stage::Flattening { ping: Some(_) } | Stage::Repeating { .. } => {}
         }
     }

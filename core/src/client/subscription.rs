@@ -176,6 +176,13 @@ impl<P> Subscription<P> {
         self.frame(pattern, start)
     }
 
+    /// The frame that requests what follows all that it or a newcomer has seen, before it goes back again.
+    pub(super) fn request_as_seen(&mut self, pattern: &Pattern) -> ClientFrame<P> {
+        self.is_live = false;
+        let seen = self.seen(pattern, self.rewind.as_ref());
+        self.frame(pattern, Start::Since(seen))
+    }
+
     fn frame(&self, pattern: &Pattern, start: Start) -> ClientFrame<P> {
         ClientFrame::Subscribe(SubscribeRequest {
             pattern: pattern.clone(),

@@ -233,6 +233,25 @@ fn what_only_whoever_joins_has_seen_may_be_still_to_come_from_a_server_without_a
     assert_eq!(scene.told(), ["over"]);
 }
 
+/// The server may not have been sent yet what another one had.
+#[test]
+fn what_only_whoever_joins_has_seen_has_to_be_looked_for_once() {
+    let mut scene = Scene::back(JOB, since(5));
+    scene.deliver(JOB, position(3));
+    scene.answer_ping();
+    let asked = ["again 3, the latest", "leave", "ask  job:1@5"];
+    assert_eq!(scene.told(), asked);
+    scene.start_anew();
+    assert_eq!(scene.told(), ["leave", "ask  job:1@2"]);
+    scene.start_anew();
+    scene.deliver(JOB, position(3));
+    scene.answer_ping();
+    assert_eq!(
+        scene.told(),
+        ["ping", "back", "again 3, the latest", "over"]
+    );
+}
+
 #[test]
 fn whoever_joins_while_what_is_held_back_comes_starts_with_those_before() {
     let mut scene = Scene::live(JOB);

@@ -176,9 +176,63 @@ fn back_from(mut bench: Bench, seen: Position) -> Bench {
     bench
 }
 
+fn confirm_anew(bench: &mut Bench) {
+    bench.receive(ServerFrame::Unsubscribed {
+        pattern: pattern("job:*"),
+    });
+    bench.confirm("job:*", None);
+}
+
+/// What a client has seen up to offset 4 does not come again: it makes the server look for that, and goes back once
+/// more.
+fn look(bench: &mut Bench) {
+    bench.receive(ServerFrame::Pong);
+    for offset in [4, 3] {
+        let events = bench.events();
+        assert_eq!(told(&events), [], "nothing is known to be lost");
+        let asked = Start::Since(vec![known("job:1", position(offset))]);
+        assert_eq!(start_of(&sent(events)), asked);
+        confirm_anew(bench);
+    }
+    bench.events();
+}
+
+/// The server was not sent the last one, which another server had, and reads it once it is asked for what follows.
+#[test]
+fn what_the_server_has_to_look_for_is_not_lost() {
+    let mut bench = gone_back(position(4));
+    look(&mut bench);
+    deliver(&mut bench, "job:*", position(4), false);
+    let again = bench.events();
+    let is_repeated = |event: &Event| {
+        matches!(
+            event,
+            Event::Repeat {
+                is_latest: true,
+                ..
+            }
+        )
+    };
+    assert!(again.iter().any(is_repeated), "{again:?}");
+    bench.receive(ServerFrame::Pong);
+    let events = bench.events();
+    assert_eq!((told(&events), sent(events)), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn the_next_server_has_to_look_itself() {
+    let mut bench = gone_back(position(4));
+    look(&mut bench);
+    bench.reopen();
+    bench.confirm("job:*", None);
+    bench.events();
+    look(&mut bench);
+}
+
 #[test]
 fn what_was_seen_and_does_not_come_again_is_lost() {
     let mut bench = gone_back(position(4));
+    look(&mut bench);
     bench.receive(ServerFrame::Pong);
     let events = bench.events();
     assert_eq!(told(&events), [Told::Reset(position(3))]);

@@ -81,6 +81,16 @@ impl Starts {
         known.any(|known| known.epoch == seen.epoch && known.offset > seen.offset)
     }
 
+    /// The latest position of a topic that a newcomer has seen in the epoch of `seen`, or `seen`.
+    pub(super) fn furthest(&self, topic: &Topic, seen: Position) -> Position {
+        let known = self.0.iter().filter_map(|start| start.known.get(topic));
+        let known = known.filter(|known| known.epoch == seen.epoch);
+        known.fold(seen, |seen, known| Position {
+            offset: seen.offset.max(known.offset),
+            ..seen
+        })
+    }
+
     /// Something was lost of a topic of which `seen` was last seen. Returns whether a newcomer had asked for it: the
     /// one furthest behind, which from here on starts from what was last seen.
     pub(super) fn give_up(&mut self, topic: &Topic, seen: Position) -> bool {

@@ -54,8 +54,10 @@ fn a_device_that_joins_while_what_was_seen_comes_again_waits_for_the_rest() {
     let mut scene = Scene::back(JOB, Start::Latest);
     scene.join_as_device(Start::Latest, "phone");
     assert_eq!(scene.told(), Vec::<String>::new());
+    scene.deliver(JOB, position(3));
     scene.answer_ping();
-    assert_eq!(scene.told(), ["ask phone latest"]);
+    let again = ["again 3, the latest", "ask phone latest"];
+    assert_eq!(scene.told(), again);
 }
 
 #[test]
@@ -181,6 +183,7 @@ fn when_the_device_leaves_on_the_way_to_its_cursor_it_goes_back_for_the_others()
     scene.join(&Start::Latest);
     scene.answer_ping();
     scene.start_anew();
+    scene.deliver(JOB, position(3));
     scene.answer_ping();
     let asked = [
         "ping",
@@ -188,6 +191,7 @@ fn when_the_device_leaves_on_the_way_to_its_cursor_it_goes_back_for_the_others()
         "ask  job:1@2",
         "ping",
         "back",
+        "again 3, the latest",
         "ask phone latest",
     ];
     assert_eq!(scene.told(), asked);
