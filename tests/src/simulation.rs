@@ -149,7 +149,7 @@ impl System {
             devices: DEVICES.map(|_| Device::default()).into(),
             listeners: Vec::new(),
             places: BTreeSet::new(),
-            told: BTreeMap::new(),
+            told: successions::Told::default(),
             links: Vec::new(),
             by_connection: BTreeMap::new(),
             events: BTreeMap::new(),

@@ -14,7 +14,16 @@ use super::links::LinkId;
 use crate::json::Json;
 
 /// The last publication of a topic that each subscriber was told of, and the link that it came over.
-pub(super) type Told = BTreeMap<(usize, Topic), (LinkId, Arc<Publication<Json>>)>;
+type Last = BTreeMap<(usize, Topic), (LinkId, Arc<Publication<Json>>)>;
+
+/// What subscribers were told last.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    at_once: Last,
+    /// Paced subscribers, each with the link at the time. A publication that was held back may have come over an
+    /// earlier one.
+    paced: Last,
+}
 
 impl System {
     /// All publications over one link come from one server's copy of the topic. A paced subscriber may be told later,
@@ -23,9 +32,7 @@ impl System {
         let Some(link) = self.programs[program].link else {
             return;
         };
-        if self.records[record].flow.pace != Pace::Immediate {
-            return;
-        }
+        let is_paced = self.records[record].flow.pace != Pace::Immediate;
         match due {
             Due::Deliver { delivery, .. } => {
                 let items = match &delivery.emission {
@@ -33,17 +40,26 @@ impl System {
                     Emission::Batch(items) => items,
                 };
                 for item in items {
+                    let place = (record, item.topic.clone());
+                    if is_paced {
+                        self.told.paced.insert(place, (link, Arc::clone(item)));
+                        continue;
+                    }
                     let told = (
                         self.came_by(program, item).unwrap_or(link),
                         Arc::clone(item),
                     );
-                    let before = self.told.insert((record, item.topic.clone()), told);
+                    let before = self.told.at_once.insert(place, told);
                     if let Some((_, before)) = before.filter(|(other, _)| *other == link) {
                         self.world.store.check_succession(&before, item);
                     }
                 }
             }
-            Due::Reset { topic, .. } => _ = self.told.remove(&(record, topic.clone())),
+            Due::Reset { topic, .. } => {
+                let place = (record, topic.clone());
+                self.told.at_once.remove(&place);
+                self.told.paced.remove(&place);
+            }
             Due::Lagged { .. } | Due::End { .. } | Due::Refused { .. } => {}
         }
     }
@@ -51,10 +67,12 @@ impl System {
     /// The link over which a publication came that another subscriber of the program was told last: one that joins gets
     /// what its client already has.
     fn came_by(&self, program: usize, item: &Arc<Publication<Json>>) -> Option<LinkId> {
-        let others = self.programs[program].subscribers.values();
-        let told = others.filter_map(|other| self.told.get(&(*other, item.topic.clone())));
-        told.filter(|(_, told)| told == item)
-            .map(|(link, _)| *link)
-            .next()
+        let told = [&self.told.at_once, &self.told.paced].into_iter();
+        let mut told = told.flat_map(|told| {
+            let others = self.programs[program].subscribers.values();
+            others.filter_map(|other| told.get(&(*other, item.topic.clone())))
+        });
+        let (link, _) = told.find(|(_, told)| told == item)?;
+        Some(*link)
     }
 }
