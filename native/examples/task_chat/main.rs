@@ -115,6 +115,7 @@ async fn create(
         owner: user.id,
     };
     app.tasks.created(task, &card).await.map_err(failure)?;
+    app.log.heard(id, "task:created").await?;
     Ok(Json(json!({"topic": TaskRoom(id).topic().as_str()})))
 }
 
@@ -146,6 +147,7 @@ async fn complete(
     let task = Task { id, owner: user.id };
     let completed = app.tasks.completed(task, &card).await;
     completed.map_err(failure)?;
+    app.log.heard(id, "task:completed").await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
