@@ -25,7 +25,7 @@ const names = Array.from({ length: TOPICS }, (_, index) => `job:${index}`);
  */
 const CONTENDERS = {
   'tidegate hub': () => hubWith({}),
-  '… that keeps the last': () => hubWith({ history: 1 }),
+  '… that keeps 256': () => hubWith({ history: 256 }),
   'tidegate throttle()': () =>
     byTopic(
       () => throttle(handle, WINDOW_MS),

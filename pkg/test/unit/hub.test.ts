@@ -8,7 +8,7 @@ import { VirtualHost } from '../support/virtual-host.js';
 
 function setUp(): { host: VirtualHost; hub: Hub } {
   const host = new VirtualHost();
-  return { host, hub: createHub({ host }) };
+  return { host, hub: createHub({ host, history: 256 }) };
 }
 
 const withCode = (code: string) => (error: unknown) => error instanceof TidegateError && error.code === code;

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 
 import {
   createHub,
+  type Hub,
   type Position,
   type PublishOptions,
   type SubscribeOptions,
@@ -30,13 +31,14 @@ const PACES = [
 /** A hub, and a record of everything that it does. Empty options make it ask the core for each publication. */
 class Side {
   readonly host = new VirtualHost();
-  readonly hub = createHub({ host: this.host });
+  readonly hub: Hub;
   readonly log: unknown[] = [];
   readonly subscriptions: Subscription[] = [];
   readonly #options: PublishOptions | undefined;
   readonly #positions = new Map<string, Position>();
 
-  constructor(options?: PublishOptions) {
+  constructor(history: number, options?: PublishOptions) {
+    this.hub = createHub({ host: this.host, history });
     this.#options = options;
   }
 
@@ -119,8 +121,9 @@ function happen(side: Side, seed: number): void {
 }
 
 test('who publishes without asking the core does what the core would have done', async () => {
-  for (let seed = 1; seed <= 60; seed += 1) {
-    const sides = [new Side(), new Side({})] as const;
+  for (let seed = 1; seed <= 80; seed += 1) {
+    const history = [256, 256, 1, 3][seed % 4]!;
+    const sides = [new Side(history), new Side(history, {})] as const;
     for (const side of sides) {
       happen(side, seed);
       await side.host.settle();
@@ -131,7 +134,7 @@ test('who publishes without asking the core does what the core would have done',
 });
 
 test('what many topics were published is told to the core before it is too much', async () => {
-  const { hub, host } = new Side();
+  const { hub, host } = new Side(256);
   const topics = Array.from({ length: 40 }, (_, index) => `job:${index}`);
   for (const topic of topics) {
     hub.subscribe(topic, () => {});
@@ -147,6 +150,27 @@ test('what many topics were published is told to the core before it is too much'
   hub.subscribe('job:7', { since }, ({ data }) => seen.push(data));
   await host.settle();
   assert.deepEqual(seen, [...Array.from({ length: 254 }, (_, index) => 246 + index), 'last']);
+  hub.close();
+});
+
+test('a hub keeps the latest of each topic, and says so to those who resume before it', async () => {
+  const host = new VirtualHost();
+  const hub = createHub({ host });
+  hub.subscribe('job:1', () => {});
+  const [first, second] = [1, 2, 3].map((data) => hub.publish('job:1', data));
+  const seen: unknown[] = [];
+  const resume = (name: string, after: Position): unknown =>
+    hub.subscribe(
+      'job:1',
+      { since: { topic: 'job:1', ...after }, onReset: () => seen.push(`${name}: reset`) },
+      ({ data }) => {
+        seen.push(`${name}: ${data}`);
+      },
+    );
+  resume('after the first', first!);
+  resume('after the second', second!);
+  await host.settle();
+  assert.deepEqual(seen, ['after the first: reset', 'after the first: 3', 'after the second: 3']);
   hub.close();
 });
 
